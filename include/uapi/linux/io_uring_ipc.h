@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
+/*
+ * io_uring IPC channels: the user-space contract.
+ *
+ * A channel is a ring of messages in the kernel. Programs make, join, leave
+ * and end channels with io_uring_register(2), and move messages with the
+ * opcodes IORING_OP_IPC_SEND and IORING_OP_IPC_RECV. Every unused field of the
+ * structures and of the SQE has to be zero; unknown flags are -EINVAL.
+ */
+#ifndef _UAPI_LINUX_IO_URING_IPC_H
+#define _UAPI_LINUX_IO_URING_IPC_H
+
+#include <linux/io_uring.h>
+#include <linux/types.h>
+
+/*
+ * A kernel with the hooks names these in <linux/io_uring.h> already (and
+ * defines each name as a macro of itself); other headers do not know them.
+ */
+#ifndef IORING_OP_IPC_SEND
+#define IORING_OP_IPC_SEND			65
+#define IORING_OP_IPC_RECV			66
+#define IORING_REGISTER_IPC_CHANNEL_CREATE	38
+#define IORING_REGISTER_IPC_CHANNEL_ATTACH	39
+#define IORING_REGISTER_IPC_CHANNEL_DETACH	40
+#define IORING_REGISTER_IPC_CHANNEL_DESTROY	41
+#endif
+
+/* Limits of io_uring_ipc_channel_create. */
+#define IOIPC_MAX_RING_ENTRIES	32768
+#define IOIPC_MAX_MSG_SIZE	(1 << 20)
+
+/*
+ * io_uring_ipc_channel_create.flags. Without BROADCAST and MULTICAST the
+ * channel is unicast: each message reaches exactly one receiver.
+ *
+ * BROADCAST: each message reaches every receiver that is attached.
+ * MULTICAST: each message reaches one receiver; wake-ups go round.
+ * PRIVATE:   permission is checked again for every SEND and RECV with the
+ *            credentials of the caller, and the region cannot be mapped.
+ */
+#define IOIPC_F_BROADCAST	(1U << 0)
+#define IOIPC_F_MULTICAST	(1U << 1)
+#define IOIPC_F_PRIVATE		(1U << 2)
+
+/*
+ * io_uring_ipc_channel_attach.flags. At least one of SEND and RECV.
+ *
+ * REPLAY: a receiver of a broadcast channel starts at the oldest message the
+ *         ring still holds, not at the next one sent.
+ */
+#define IOIPC_SUB_SEND		(1U << 0)
+#define IOIPC_SUB_RECV		(1U << 1)
+#define IOIPC_SUB_BOTH		(IOIPC_SUB_SEND | IOIPC_SUB_RECV)
+#define IOIPC_SUB_REPLAY	(1U << 2)
+
+/*
+ * sqe->ioprio of IORING_OP_IPC_RECV.
+ *
+ * HDR:   the buffer starts with a struct io_uring_ipc_msg_hdr and the payload
+ *        follows it; cqe->res counts both. sqe->len is at least the size of
+ *        that structure.
+ * TRUNC: cqe->res counts the whole message even where sqe->len cut it.
+ */
+#define IOIPC_RECV_HDR		(1U << 2)
+#define IOIPC_RECV_TRUNC	(1U << 3)
+
+/*
+ * struct io_uring_ipc_channel_create - arg of IORING_REGISTER_IPC_CHANNEL_CREATE
+ * @flags:		IOIPC_F_*
+ * @ring_entries:	messages the ring holds: a power of two, 1 to
+ *			IOIPC_MAX_RING_ENTRIES
+ * @max_msg_size:	bytes, 1 to IOIPC_MAX_MSG_SIZE
+ * @mode:		who may attach and send, as for a file (0666): read is
+ *			to receive, write is to send
+ * @key:		a name other processes attach by, or 0 for none
+ * @channel_id_out:	out: the channel's id
+ * @reserved:		zero
+ *
+ * nr_args is 1. The whole region has to fit INT_MAX bytes.
+ */
+struct io_uring_ipc_channel_create {
+	__u32	flags;
+	__u32	ring_entries;
+	__u32	max_msg_size;
+	__u32	mode;
+	__u64	key;
+	__u32	channel_id_out;
+	__u32	reserved[3];
+};
+
+/*
+ * struct io_uring_ipc_channel_attach - arg of IORING_REGISTER_IPC_CHANNEL_ATTACH
+ * @channel_id:		which channel; ignored where @key is not 0
+ * @flags:		IOIPC_SUB_*
+ * @key:		which channel, by its key, or 0
+ * @channel_fd:		out: a close-on-exec file of this subscriber, for
+ *			poll(2), mmap(2) and /proc/<pid>/fdinfo
+ * @local_id_out:	out: the subscriber's id, for sqe->fd
+ * @mmap_offset_out:	out: offset for mmap(2) of the region
+ * @region_size:	out: bytes to map
+ * @reserved:		zero
+ *
+ * nr_args is 1. Closing @channel_fd does not detach; DETACH and closing the
+ * ring do.
+ */
+struct io_uring_ipc_channel_attach {
+	__u32	channel_id;
+	__u32	flags;
+	__u64	key;
+	__s32	channel_fd;
+	__u32	local_id_out;
+	__u64	mmap_offset_out;
+	__u32	region_size;
+	__u32	reserved[3];
+};
+
+/*
+ * struct io_uring_ipc_msg_hdr - what IOIPC_RECV_HDR puts before the payload
+ * @msg_id:		position in the channel, from 1
+ * @sender_data:	the sender's sqe->user_data
+ * @len:		the message's whole length in bytes
+ * @flags:		IOIPC_MSG_F_*
+ * @sender_id:		subscriber id of the sender, 0 if it sent by channel id
+ * @pid:		the sender as the receiver sees it, 0 if not visible
+ * @uid:		likewise, the overflow id if not visible
+ * @gid:		likewise, the overflow id if not visible
+ * @lost:		messages this receiver lost just before this one
+ */
+struct io_uring_ipc_msg_hdr {
+	__u64	msg_id;
+	__u64	sender_data;
+	__u32	len;
+	__u32	flags;
+	__u32	sender_id;
+	__u32	pid;
+	__u32	uid;
+	__u32	gid;
+	__u64	lost;
+};
+
+/* io_uring_ipc_msg_hdr.flags and io_uring_ipc_msg_desc.flags. */
+#define IOIPC_MSG_F_SKIP	(1U << 31)	/* slot without a message */
+
+/*
+ * The region, as mmap(2) of channel_fd shows it: read-only, for receivers. A
+ * header page, the descriptors, the payloads; the header says where.
+ *
+ * struct io_uring_ipc_ring - the region's first bytes
+ * @tail:		the next position to be claimed by a sender; positions
+ *			count up for ever, slot = position & @ring_mask
+ * @head:		the oldest position still held; what is below it may
+ *			be overwritten. Senders advance it when they need room
+ * @version:		IOIPC_RING_VERSION
+ * @ring_entries:	slots
+ * @ring_mask:		@ring_entries - 1
+ * @max_msg_size:	bytes
+ * @desc_offset:	where the descriptors start, bytes from the region's start
+ * @desc_size:		bytes from one descriptor to the next
+ * @data_offset:	where the payloads start, bytes from the region's start
+ * @data_stride:	bytes from one slot's payload to the next
+ *
+ * A reader loads a descriptor's @seq (acquire), uses the message, and loads
+ * @seq again: if it changed, the slot was reused meanwhile and what was read
+ * is void.
+ */
+struct io_uring_ipc_ring {
+	__u64	tail;
+	__u8	pad0[56];
+	__u64	head;
+	__u8	pad1[56];
+	__u32	version;
+	__u32	ring_entries;
+	__u32	ring_mask;
+	__u32	max_msg_size;
+	__u32	desc_offset;
+	__u32	desc_size;
+	__u32	data_offset;
+	__u32	data_stride;
+};
+
+#define IOIPC_RING_VERSION	1
+
+/*
+ * struct io_uring_ipc_msg_desc - a slot's descriptor, one cache line
+ * @seq:		position + 1 once the message is published (release)
+ * @sender_data:	the sender's sqe->user_data
+ * @offset:		payload's start, bytes from data_offset
+ * @len:		payload's length in bytes
+ * @flags:		IOIPC_MSG_F_*
+ * @target:		subscriber id the message is for, 0 for any
+ * @sender_id:		subscriber id of the sender, 0 if it sent by channel id
+ * @pid:		0: identities are translated in io_uring_ipc_msg_hdr only
+ * @uid:		the overflow id
+ * @gid:		the overflow id
+ * @reserved:		for the kernel; contents mean nothing to a reader
+ */
+struct io_uring_ipc_msg_desc {
+	__u64	seq;
+	__u64	sender_data;
+	__u32	offset;
+	__u32	len;
+	__u32	flags;
+	__u32	target;
+	__u32	sender_id;
+	__u32	pid;
+	__u32	uid;
+	__u32	gid;
+	__u64	reserved[2];
+};
+
+#endif /* _UAPI_LINUX_IO_URING_IPC_H */

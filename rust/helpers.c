@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/anon_inodes.h>
+#include <linux/cred.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/ipc_namespace.h>
+#include <linux/mm.h>
+#include <linux/nsproxy.h>
+#include <linux/pagemap.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/user.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+#include <linux/wait.h>
+
+#include "helpers.h"
+
+/* User memory. */
+
+bool helper_access_ok(u64 addr, size_t len)
+{
+	return access_ok(u64_to_user_ptr(addr), len);
+}
+
+/*
+ * The copies run with page faults and preemption off: what another task waits
+ * for while they run is over when they return. Both return the bytes that
+ * were not copied. The caller has called access_ok().
+ */
+size_t helper_copy_from_user_nofault(void *dst, u64 src, size_t len)
+{
+	size_t left;
+
+	preempt_disable();
+	pagefault_disable();
+	left = __copy_from_user_inatomic(dst, u64_to_user_ptr(src), len);
+	pagefault_enable();
+	preempt_enable();
+	return left;
+}
+
+size_t helper_copy_to_user_nofault(u64 dst, const void *src, size_t len)
+{
+	size_t left;
+
+	preempt_disable();
+	pagefault_disable();
+	left = __copy_to_user_inatomic(u64_to_user_ptr(dst), src, len);
+	pagefault_enable();
+	preempt_enable();
+	return left;
+}
+
+size_t helper_fault_in_readable(u64 addr, size_t len)
+{
+	return fault_in_readable(u64_to_user_ptr(addr), len);
+}
+
+size_t helper_fault_in_writeable(u64 addr, size_t len)
+{
+	return fault_in_writeable(u64_to_user_ptr(addr), len);
+}
+
+/* Anonymous files and their inodes. */
+
+struct file *helper_anon_file(const char *name,
+			      const struct file_operations *fops, void *priv,
+			      int flags)
+{
+	return anon_inode_getfile_fmode(name, fops, priv, flags, FMODE_NOWAIT);
+}
+
+struct file *helper_anon_file_own_inode(const char *name,
+					const struct file_operations *fops,
+					int flags)
+{
+	return anon_inode_create_getfile(name, fops, NULL, flags, NULL);
+}
+
+struct inode *helper_file_inode_get(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+
+	ihold(inode);
+	return inode;
+}
+
+void helper_inode_put(struct inode *inode)
+{
+	iput(inode);
+}
+
+void helper_inode_set_mode(struct inode *inode, umode_t mode)
+{
+	inode->i_mode = (inode->i_mode & S_IFMT) | (mode & 0777);
+}
+
+int helper_inode_permission(struct inode *inode, int mask)
+{
+	return inode_permission(&nop_mnt_idmap, inode, mask);
+}
+
+bool helper_inode_owner_or_capable(struct inode *inode)
+{
+	return inode_owner_or_capable(&nop_mnt_idmap, inode);
+}
+
+/* Namespaces. */
+
+u64 helper_current_ipc_ns_id(void)
+{
+#ifdef CONFIG_IPC_NS
+	return current->nsproxy->ipc_ns->ns.ns_id;
+#else
+	return 0;
+#endif
+}
+
+/*
+ * Locked memory: as io_uring accounts its own rings, against the user and
+ * RLIMIT_MEMLOCK, and not at all for CAP_IPC_LOCK. *user is who has been
+ * charged, NULL for nobody.
+ */
+int helper_charge_memlock(size_t nr_pages, void **user)
+{
+	struct user_struct *payer = current_user();
+	unsigned long limit, new;
+	long old;
+
+	*user = NULL;
+	if (capable(CAP_IPC_LOCK))
+		return 0;
+
+	limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	old = atomic_long_read(&payer->locked_vm);
+	do {
+		new = old + nr_pages;
+		if (new > limit)
+			return -ENOMEM;
+	} while (!atomic_long_try_cmpxchg(&payer->locked_vm, &old, new));
+	*user = get_uid(payer);
+	return 0;
+}
+
+void helper_uncharge_memlock(void *user, size_t nr_pages)
+{
+	struct user_struct *payer = user;
+
+	if (payer) {
+		atomic_long_sub(nr_pages, &payer->locked_vm);
+		free_uid(payer);
+	}
+}
+
+/* Wait queues. */
+
+unsigned int helper_poll_requested(const struct poll_table_struct *table)
+{
+	return (__force unsigned int)poll_requested_events(table);
+}
+
+bool helper_waitqueue_active(struct wait_queue_head *queue)
+{
+	return waitqueue_active(queue);
+}
+
+void helper_wake_up(struct wait_queue_head *queue, unsigned int events)
+{
+	wake_up_poll(queue, (__force __poll_t)events);
+}
+
+/* Mappings. */
+
+/* Maps pages from the start of a vmalloc area; each mapping owns its page. */
+int helper_insert_vmalloc_pages(struct vm_area_struct *vma, void *start,
+				size_t nr_pages)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < nr_pages; i++)
+		ret = vm_insert_page(vma, vma->vm_start + i * PAGE_SIZE,
+				     vmalloc_to_page(start + i * PAGE_SIZE));
+	return ret;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Inline functions and macros of the kernel that Rust cannot call itself. */
+#ifndef RUST_HELPERS_H
+#define RUST_HELPERS_H
+
+#include <linux/types.h>
+
+struct file;
+struct file_operations;
+struct inode;
+struct lock_class_key;
+struct page;
+struct poll_table_struct;
+struct vm_area_struct;
+struct wait_queue_head;
+
+bool helper_access_ok(u64 addr, size_t len);
+size_t helper_copy_from_user_nofault(void *dst, u64 src, size_t len);
+size_t helper_copy_to_user_nofault(u64 dst, const void *src, size_t len);
+size_t helper_fault_in_readable(u64 addr, size_t len);
+size_t helper_fault_in_writeable(u64 addr, size_t len);
+
+struct file *helper_anon_file(const char *name,
+			      const struct file_operations *fops, void *priv,
+			      int flags);
+struct file *helper_anon_file_own_inode(const char *name,
+					const struct file_operations *fops,
+					int flags);
+struct inode *helper_file_inode_get(struct file *file);
+void helper_inode_put(struct inode *inode);
+void helper_inode_set_mode(struct inode *inode, umode_t mode);
+int helper_inode_permission(struct inode *inode, int mask);
+bool helper_inode_owner_or_capable(struct inode *inode);
+
+u64 helper_current_ipc_ns_id(void);
+
+int helper_charge_memlock(size_t nr_pages, void **user);
+void helper_uncharge_memlock(void *user, size_t nr_pages);
+
+unsigned int helper_poll_requested(const struct poll_table_struct *table);
+bool helper_waitqueue_active(struct wait_queue_head *queue);
+void helper_wake_up(struct wait_queue_head *queue, unsigned int events);
+
+int helper_insert_vmalloc_pages(struct vm_area_struct *vma, void *start,
+				size_t nr_pages);
+
+#endif /* RUST_HELPERS_H */

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! IPC namespaces.
+//!
+//! C header: [`include/linux/ipc_namespace.h`](srctree/include/linux/ipc_namespace.h)
+
+use super::bindings;
+
+/// Names an IPC namespace without keeping it alive: the numbers are never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct IpcNamespaceId(u64);
+
+impl IpcNamespaceId {
+    /// The calling task's.
+    pub(crate) fn current() -> Self {
+        // SAFETY: The calling task's `nsproxy` is only changed by that task itself, and a task
+        // that runs this has one: it goes away in `do_exit()`, after the task's last file and
+        // its last request.
+        Self(unsafe { bindings::helper_current_ipc_ns_id() })
+    }
+}

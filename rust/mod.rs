@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Kernel abstractions that the `kernel` crate does not have yet.
+//!
+//! Nothing here knows of IPC channels, and almost all of the module's `unsafe` is here.
+
+pub(crate) mod anon_file;
+pub(crate) mod atomic;
+pub(crate) mod bindings;
+pub(crate) mod inode;
+pub(crate) mod io_uring;
+pub(crate) mod ipc_namespace;
+pub(crate) mod memlock;
+pub(crate) mod shared_region;
+pub(crate) mod user_buffer;
+pub(crate) mod wait_queue;

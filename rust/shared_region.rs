@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory that the kernel writes and that user space may map, read-only.
+//!
+//! A region is a header page, an array of slots whose number is a power of two, and a cell of
+//! payload for each slot. Several CPUs and user space look at it at once, so Rust never holds a
+//! reference to payload, and headers and slots are made of atomics.
+
+use super::{bindings, user_buffer::UserBuffer};
+use core::{marker::PhantomData, mem::size_of, ptr, ptr::NonNull};
+use kernel::{
+    alloc::flags::{GFP_KERNEL_ACCOUNT, __GFP_ZERO},
+    error::to_result,
+    mm::virt::VmaNew,
+    page::{page_align, PAGE_SIZE},
+    prelude::*,
+};
+use pin_init::Zeroable;
+
+/// Where the parts of a region are, in bytes from its start.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    /// The array of slots.
+    pub(crate) slots: usize,
+    /// The cells of payload.
+    pub(crate) cells: usize,
+    /// From one cell to the next.
+    pub(crate) stride: usize,
+    /// The whole, a multiple of the page size.
+    pub(crate) size: usize,
+}
+
+impl Layout {
+    /// The layout of `nr_slots` slots of type `S` with `cell_size` bytes of payload each.
+    ///
+    /// `None` where the region would not fit `usize`.
+    pub(crate) fn new<S>(nr_slots: usize, cell_size: usize) -> Option<Self> {
+        let slots = PAGE_SIZE;
+        let stride = cell_size.checked_next_multiple_of(64)?;
+        let cells = page_align(slots.checked_add(nr_slots.checked_mul(size_of::<S>())?)?)?;
+        let size = page_align(cells.checked_add(nr_slots.checked_mul(stride)?)?)?;
+
+        Some(Self {
+            slots,
+            cells,
+            stride,
+            size,
+        })
+    }
+}
+
+/// A region with a header of type `H` and slots of type `S`.
+///
+/// # Invariants
+///
+/// - `memory` has room for `layout.size` bytes, zeroed when allocated, and is never moved.
+/// - The header, `mask + 1` slots and as many cells lie in it as `layout` says; `mask + 1` is a
+///   power of two.
+pub(crate) struct SharedRegion<H, S> {
+    memory: VVec<u8>,
+    layout: Layout,
+    mask: u64,
+    _parts: PhantomData<(H, S)>,
+}
+
+// SAFETY: The region owns its memory, and `H` and `S` may be sent.
+unsafe impl<H: Send, S: Send> Send for SharedRegion<H, S> {}
+// SAFETY: `H` and `S` may be shared; payload is only copied, and who may copy when is the user's.
+unsafe impl<H: Sync, S: Sync> Sync for SharedRegion<H, S> {}
+
+impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
+    const HEADER_FITS: () = assert!(size_of::<H>() <= PAGE_SIZE);
+
+    /// Allocates a zeroed region, charged to the caller's memory cgroup. Sleeps.
+    ///
+    /// `nr_slots` is a power of two; `ENOMEM` where it is not to be had.
+    pub(crate) fn new(nr_slots: u32, layout: Layout) -> Result<Self> {
+        const { assert!(size_of::<S>() != 0) };
+        let () = Self::HEADER_FITS;
+
+        if !nr_slots.is_power_of_two() {
+            return Err(EINVAL);
+        }
+        let memory = VVec::with_capacity(layout.size, GFP_KERNEL_ACCOUNT | __GFP_ZERO)?;
+
+        // INVARIANT: `Layout::new()` put all parts into `layout.size` bytes, which `memory` has.
+        Ok(Self {
+            memory,
+            layout,
+            mask: u64::from(nr_slots) - 1,
+            _parts: PhantomData,
+        })
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    #[inline(always)]
+    fn start(&self) -> NonNull<u8> {
+        // SAFETY: A vector's pointer is never null.
+        unsafe { NonNull::new_unchecked(self.memory.as_ptr().cast_mut()) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn header(&self) -> &H {
+        // SAFETY: By the type's invariants a header lies at the start, of zero bytes at first,
+        // which are an `H`; it is only ever shared.
+        unsafe { self.start().cast().as_ref() }
+    }
+
+    fn index(&self, position: u64) -> usize {
+        (position & self.mask) as usize
+    }
+
+    /// The slot of `position`.
+    #[inline(always)]
+    pub(crate) fn slot(&self, position: u64) -> &S {
+        // SAFETY: By the type's invariants `mask + 1` slots lie at `layout.slots`, of zero bytes
+        // at first, which are an `S`; they are only ever shared.
+        unsafe {
+            self.start()
+                .add(self.layout.slots)
+                .cast::<S>()
+                .add(self.index(position))
+                .as_ref()
+        }
+    }
+
+    /// Where the cell of `position` starts, in bytes from the first cell.
+    #[inline(always)]
+    pub(crate) fn cell_offset(&self, position: u64) -> usize {
+        self.index(position) * self.layout.stride
+    }
+
+    #[inline(always)]
+    fn cell(&self, position: u64) -> NonNull<u8> {
+        // SAFETY: By the type's invariants `mask + 1` cells lie at `layout.cells`.
+        unsafe {
+            self.start()
+                .add(self.layout.cells)
+                .add(self.cell_offset(position))
+        }
+    }
+
+    /// Copies `bytes`, or as many as fit, to the cell of `position`.
+    #[inline]
+    pub(crate) fn write(&self, position: u64, bytes: &[u8]) {
+        let len = bytes.len().min(self.layout.stride);
+
+        // SAFETY: `len` bytes fit the cell, which is our memory and no part of `bytes`.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.cell(position).as_ptr(), len) };
+    }
+
+    /// Copies `from`, or as much as fits, to the cell of `position`.
+    ///
+    /// Fails with `EFAULT` where a page is not there; the cell's contents are undefined then. Does
+    /// not sleep.
+    #[inline]
+    pub(crate) fn fill_nofault(&self, position: u64, from: &UserBuffer) -> Result {
+        let len = from.len().min(self.layout.stride);
+
+        // SAFETY: `len` bytes fit the cell; the source is user space's by `UserBuffer`'s
+        // invariant, and the copy checks its pages.
+        match unsafe {
+            bindings::helper_copy_from_user_nofault(
+                self.cell(position).as_ptr().cast(),
+                from.addr(),
+                len,
+            )
+        } {
+            0 => Ok(()),
+            _ => Err(EFAULT),
+        }
+    }
+
+    /// Copies the start of the cell of `position` to all of `to`, or as much as the cell has.
+    ///
+    /// Fails with `EFAULT` where a page is not there. Does not sleep.
+    #[inline]
+    pub(crate) fn copy_nofault(&self, position: u64, to: &UserBuffer) -> Result {
+        let len = to.len().min(self.layout.stride);
+
+        // SAFETY: The cell has `len` bytes; the destination is user space's by `UserBuffer`'s
+        // invariant, and the copy checks its pages.
+        match unsafe {
+            bindings::helper_copy_to_user_nofault(
+                to.addr(),
+                self.cell(position).as_ptr().cast(),
+                len,
+            )
+        } {
+            0 => Ok(()),
+            _ => Err(EFAULT),
+        }
+    }
+
+    /// Maps the region's first pages, as many as the new mapping has. Sleeps.
+    ///
+    /// The mapping cannot be written, now or later, and every page of it has a reference of its
+    /// own: it stays good when the region is gone. Fails with `EACCES` for a mapping that can be
+    /// written, `EINVAL` for one that is not of the region's start or longer than it.
+    pub(crate) fn map(&self, vma: &VmaNew) -> Result {
+        let len = vma.end() - vma.start();
+
+        // SAFETY: The reference is to a mapping that is being made: nobody changes it meanwhile.
+        let offset = unsafe { (*vma.as_ptr()).vm_pgoff };
+        if offset != 0 || len > self.layout.size {
+            return Err(EINVAL);
+        }
+        vma.try_clear_maywrite().map_err(|_| EACCES)?;
+        vma.set_dontexpand();
+        vma.set_dontdump();
+        vma.set_mixedmap();
+
+        // SAFETY: `len` bytes from the start on are pages of a vmalloc area, which `memory` owns;
+        // `mmap()` holds the lock that inserting pages into the new mapping takes.
+        to_result(unsafe {
+            bindings::helper_insert_vmalloc_pages(
+                vma.as_ptr(),
+                self.start().as_ptr().cast(),
+                len / PAGE_SIZE,
+            )
+        })
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Wait queues for `poll`.
+//!
+//! C headers: [`include/linux/wait.h`](srctree/include/linux/wait.h),
+//! [`include/linux/poll.h`](srctree/include/linux/poll.h)
+
+use super::bindings;
+use kernel::{
+    bindings::{poll_table, wait_queue_head},
+    fs::File,
+    prelude::*,
+    sync::LockClassKey,
+    types::Opaque,
+};
+
+/// What `poll` tells of, and what it is asked for.
+pub(crate) mod events {
+    const EPOLLIN: u32 = 0x1;
+    const EPOLLOUT: u32 = 0x4;
+    const EPOLLHUP: u32 = 0x10;
+    const EPOLLRDNORM: u32 = 0x40;
+    const EPOLLWRNORM: u32 = 0x100;
+
+    pub(crate) const READABLE: u32 = EPOLLIN | EPOLLRDNORM;
+    pub(crate) const WRITABLE: u32 = EPOLLOUT | EPOLLWRNORM;
+    pub(crate) const HUP: u32 = EPOLLHUP;
+}
+
+/// A queue of those who wait for events of a file.
+///
+/// It lives as long as the file: whoever is queued holds a reference to the file.
+#[pin_data]
+pub(crate) struct WaitQueue {
+    #[pin]
+    head: Opaque<wait_queue_head>,
+}
+
+// SAFETY: A wait queue belongs to no task.
+unsafe impl Send for WaitQueue {}
+// SAFETY: A wait queue has a lock of its own.
+unsafe impl Sync for WaitQueue {}
+
+impl WaitQueue {
+    pub(crate) fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
+        pin_init!(Self {
+            // SAFETY: `slot` is ours to initialise, name and key live for ever.
+            head <- Opaque::ffi_init(|slot| unsafe {
+                kernel::bindings::__init_waitqueue_head(slot, name.as_char_ptr(), key.as_ptr())
+            }),
+        })
+    }
+
+    /// Whether somebody is queued.
+    ///
+    /// Only a hint, unless the caller has ordered its own stores before (a full barrier) and the
+    /// other side looks again after it has queued itself.
+    #[inline]
+    pub(crate) fn is_active(&self) -> bool {
+        // SAFETY: The queue is initialised; the call only reads its list head.
+        unsafe { bindings::helper_waitqueue_active(self.head.get()) }
+    }
+
+    /// Tells everybody queued of `events` ([`events`]). Does not sleep; takes the queue's lock.
+    pub(crate) fn wake(&self, events: u32) {
+        // SAFETY: The queue is initialised.
+        unsafe { bindings::helper_wake_up(self.head.get(), events) };
+    }
+}
+
+/// A call of a file's `poll`: who asks, and for what.
+///
+/// # Invariants
+///
+/// `table` is null or valid for the call.
+pub(crate) struct PollRequest<'a> {
+    file: &'a File,
+    table: *mut poll_table,
+}
+
+impl<'a> PollRequest<'a> {
+    /// # Safety
+    ///
+    /// `table` must be null or valid for `'a`.
+    pub(super) unsafe fn new(file: &'a File, table: *mut poll_table) -> Self {
+        // INVARIANT: By the function's contract.
+        Self { file, table }
+    }
+
+    /// The events the caller is interested in ([`events`]).
+    pub(crate) fn requested(&self) -> u32 {
+        // SAFETY: By the type's invariant the table is null or valid; the helper takes both.
+        unsafe { bindings::helper_poll_requested(self.table) }
+    }
+
+    /// Queues the caller, if it wants to wait. A full barrier: what is looked at after this has
+    /// not been missed.
+    pub(crate) fn wait_on(&self, queue: &WaitQueue) {
+        // SAFETY: The file is valid, the table null or valid, and the queue lives as long as the
+        // file, to which everybody queued holds a reference.
+        unsafe {
+            kernel::bindings::poll_wait(self.file.as_ptr(), queue.head.get(), self.table);
+        }
+    }
+}

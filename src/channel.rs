@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A channel: a ring, its members, and who may use it.
+//!
+//! # Lock order
+//!
+//! 1. `uring_lock` of a ring (held by the core around all but `issue`; never taken here)
+//! 2. the registry's mutex
+//! 3. `Channel::members`
+//! 4. a wait queue's lock
+//!
+//! Nothing sleeps, faults or copies to or from user space under 3 and 4.
+
+use super::{
+    delivery::Mode,
+    members::{Member, Members, SleepCounts, Table, Wait},
+    ring::{Claim, Header, Memory, Ring, Slot},
+    rfl::{
+        atomic::{full_barrier, Word32},
+        inode::{Access, Inode},
+        memlock::MemlockCharge,
+        shared_region::{Layout, SharedRegion},
+    },
+    uapi,
+};
+use core::mem::size_of;
+use kernel::{
+    alloc::flags::GFP_KERNEL_ACCOUNT,
+    new_spinlock,
+    prelude::*,
+    sync::{Arc, SpinLock},
+};
+
+/// The memory of a channel's ring.
+pub(crate) type Region = SharedRegion<Header, Slot>;
+
+impl Memory for Region {
+    #[inline(always)]
+    fn header(&self) -> &Header {
+        SharedRegion::header(self)
+    }
+
+    #[inline(always)]
+    fn slot(&self, position: u64) -> &Slot {
+        SharedRegion::slot(self, position)
+    }
+}
+
+/// What a channel is made from, checked.
+#[derive(Clone, Copy)]
+pub(crate) struct Parameters {
+    pub(crate) mode: Mode,
+    /// Permission is checked for every message, and the region cannot be mapped.
+    pub(crate) private: bool,
+    /// A power of two.
+    pub(crate) ring_entries: u32,
+    pub(crate) max_msg_size: u32,
+    /// Where the region's parts are; `layout.size` fits an `i32`.
+    pub(crate) layout: Layout,
+    /// The first message's position.
+    pub(crate) first_position: u64,
+}
+
+/// A channel.
+///
+/// Lives as long as anybody attached has a file, a request or a mapping, also after it has been
+/// destroyed: then it only lacks its names.
+#[pin_data]
+pub(crate) struct Channel {
+    pub(crate) id: u32,
+    pub(crate) parameters: Parameters,
+    ring: Ring<Region>,
+    /// Owner, mode and security label.
+    inode: Inode,
+    destroyed: Word32,
+    asleep: SleepCounts,
+    receivers: Word32,
+    #[pin]
+    members: SpinLock<Members>,
+    /// For the region.
+    _memlock: MemlockCharge,
+}
+
+impl Channel {
+    /// Makes a channel, charged to the caller. `inode` says who may use it.
+    pub(crate) fn new(id: u32, parameters: Parameters, inode: Inode) -> Result<Arc<Self>> {
+        let layout = &parameters.layout;
+        let memlock = MemlockCharge::new(layout.size)?;
+        let region = Region::new(parameters.ring_entries, *layout)?;
+        let header = region.header();
+
+        header.version.store_relaxed(uapi::RING_VERSION);
+        header.ring_entries.store_relaxed(parameters.ring_entries);
+        header.ring_mask.store_relaxed(parameters.ring_entries - 1);
+        header.max_msg_size.store_relaxed(parameters.max_msg_size);
+        header.desc_offset.store_relaxed(layout.slots as u32);
+        header.desc_size.store_relaxed(size_of::<Slot>() as u32);
+        header.data_offset.store_relaxed(layout.cells as u32);
+        header.data_stride.store_relaxed(layout.stride as u32);
+
+        let ring = Ring::new(
+            region,
+            parameters.ring_entries,
+            parameters.mode.sharing(),
+            parameters.first_position,
+        );
+        Arc::pin_init(
+            pin_init!(Self {
+                id,
+                parameters,
+                ring,
+                inode,
+                destroyed: Word32::new(0),
+                asleep: SleepCounts::new(),
+                receivers: Word32::new(0),
+                members <- new_spinlock!(Members::new(), "Channel::members"),
+                _memlock: memlock,
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    #[inline(always)]
+    pub(crate) fn ring(&self) -> &Ring<Region> {
+        &self.ring
+    }
+
+    #[inline(always)]
+    pub(crate) fn region(&self) -> &Region {
+        self.ring.memory()
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_destroyed(&self) -> bool {
+        // Acquire: pairs with the release in `destroy()`; what was sent before is seen after.
+        self.destroyed.load_acquire() != 0
+    }
+
+    /// Whether the caller's credentials allow `access`. May sleep.
+    pub(crate) fn permission(&self, access: Access) -> Result {
+        self.inode.permission(access)
+    }
+
+    /// Whether the caller may destroy the channel.
+    pub(crate) fn may_destroy(&self) -> bool {
+        self.inode.owner_or_capable()
+    }
+
+    /// How many can receive.
+    #[inline(always)]
+    pub(crate) fn nr_receivers(&self) -> u32 {
+        self.receivers.load_relaxed()
+    }
+
+    /// Members, sleeping receivers and sleeping senders, for people to look at.
+    pub(crate) fn population(&self) -> (usize, u32, u32) {
+        (
+            self.members.lock().len(),
+            self.asleep.count(Wait::Message),
+            self.asleep.count(Wait::Room),
+        )
+    }
+
+    /// Adds a member. A receiver starts at the next message sent, or with `replay` (and always
+    /// where receivers compete) at the oldest one held. Sleeps.
+    pub(crate) fn join(&self, member: &Arc<Member>, replay: bool) -> Result {
+        loop {
+            let len = {
+                let mut members = self.members.lock();
+
+                if members.has_spare() {
+                    // Under the lock, so that no `reclaim()` overlooks the new cursor.
+                    let start = if replay || self.parameters.mode.receivers_compete() {
+                        self.ring.head()
+                    } else {
+                        self.ring.tail()
+                    };
+                    member.cursor.raise(start);
+                    members.insert(member.clone())?;
+                    self.receivers.store_relaxed(members.nr_receivers() as u32);
+                    return Ok(());
+                }
+                members.len()
+            };
+            let table = Table::larger_than(len)?;
+            let rest = self.members.lock().grow(table);
+
+            drop(rest);
+        }
+    }
+
+    /// Ends a member's time here: it gets nothing more, and holds up nobody.
+    pub(crate) fn leave(&self, member: &Member) {
+        member.detach();
+        let removed = {
+            let mut members = self.members.lock();
+            let removed = members.remove(member.id, &self.asleep);
+
+            self.receivers.store_relaxed(members.nr_receivers() as u32);
+            // It may have been woken for a message that it has not taken.
+            members.wake_all(Wait::Message, &self.asleep);
+            removed
+        };
+
+        drop(removed);
+        member.wake_for_end();
+        // What waited for it need not be held any longer.
+        self.room_made();
+    }
+
+    /// Ends the channel: nothing more can be sent, and receivers find what is left.
+    pub(crate) fn destroy(&self) {
+        self.destroyed.store_release(1);
+        // Whoever has not seen it yet has gone to sleep before this, and is woken.
+        full_barrier();
+        self.members.lock().wake_for_end(&self.asleep);
+    }
+
+    /// Whether `id` can receive here.
+    pub(crate) fn is_receiver(&self, id: u32) -> bool {
+        self.members.lock().is_receiver(id)
+    }
+
+    /// Claims the next position, or `None` where the ring is full.
+    #[inline]
+    pub(crate) fn claim(&self) -> Option<Claim<'_, Region>> {
+        match self.ring.claim() {
+            Some(claim) => Some(claim),
+            None => {
+                self.reclaim(&self.members.lock());
+                self.ring.claim()
+            }
+        }
+    }
+
+    #[cold]
+    fn reclaim(&self, members: &Members) {
+        if self.parameters.mode.receivers_compete() {
+            self.ring.reclaim_taken(|id| !members.is_receiver(id));
+        } else {
+            self.ring.reclaim_passed(members.slowest_cursor());
+        }
+    }
+
+    /// Whether a send would find room.
+    pub(crate) fn has_room(&self) -> bool {
+        self.ring.has_room() || {
+            self.reclaim(&self.members.lock());
+            self.ring.has_room()
+        }
+    }
+
+    /// The position of the next message for `member`.
+    #[inline(always)]
+    pub(crate) fn find(&self, member: &Member) -> Option<u64> {
+        self.ring.find(&member.cursor, member.id)
+    }
+
+    /// Marks `member` as sleeping. The caller looks for what it waits for once more after this.
+    pub(crate) fn fall_asleep(&self, member: &Member, wait: Wait) {
+        self.members
+            .lock()
+            .fall_asleep(member.id, wait, &self.asleep);
+        // Pairs with the barriers of those who wake: they see the sleeper, or it sees the cause.
+        full_barrier();
+    }
+
+    /// Wakes those whom a message that has just been published at `position` is for.
+    #[inline(always)]
+    pub(crate) fn published(&self, position: u64, target: u32) {
+        // Pairs with the barrier in `fall_asleep()`.
+        full_barrier();
+        if self.asleep.any(Wait::Message) {
+            self.wake_receivers(position, target);
+        }
+    }
+
+    #[cold]
+    fn wake_receivers(&self, position: u64, target: u32) {
+        let mut members = self.members.lock();
+
+        if self.ring.publish_uncovers(position) {
+            members.wake_all(Wait::Message, &self.asleep);
+        } else if target != 0 {
+            members.wake(target, Wait::Message, &self.asleep);
+        } else {
+            self.parameters.mode.wake(&mut members, &self.asleep);
+        }
+    }
+
+    /// Wakes those who may have overlooked a message, because another receiver had taken it and
+    /// has given it back.
+    #[cold]
+    pub(crate) fn given_back(&self) {
+        // Pairs with the barrier in `fall_asleep()`.
+        full_barrier();
+        if self.asleep.any(Wait::Message) {
+            self.members.lock().wake_all(Wait::Message, &self.asleep);
+        }
+    }
+
+    /// Wakes senders if there is room for them; called when a message has been received.
+    #[inline(always)]
+    pub(crate) fn room_made(&self) {
+        // Pairs with the barrier in `fall_asleep()`.
+        full_barrier();
+        if self.asleep.any(Wait::Room) {
+            self.wake_senders();
+        }
+    }
+
+    #[cold]
+    fn wake_senders(&self) {
+        let mut members = self.members.lock();
+
+        self.reclaim(&members);
+        if self.ring.has_room() {
+            members.wake_all(Wait::Room, &self.asleep);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where io_uring comes in: every function that the hooks call.
+//!
+//! Each turns pointers into types, calls a safe function, and turns its result into what the core
+//! expects. The hooks are described in `include/linux/io_uring/ipc.h`.
+
+use super::{
+    handles::Handles,
+    recv::{recv, RecvCommand},
+    register,
+    registry::Registry,
+    rfl::{
+        anon_file, bindings,
+        io_uring::{Request, RingContext, Sqe},
+    },
+    send::{send, SendCommand},
+    subscriber::Subscriber,
+    uapi,
+};
+use core::ffi::c_void;
+use core::ops::{Deref, DerefMut};
+use kernel::{
+    error::{from_result, to_result},
+    ffi::{c_int, c_uint},
+    global_lock,
+    prelude::*,
+    sync::GlobalGuard,
+    uaccess::UserPtr,
+};
+
+global_lock! {
+    // SAFETY: `Registration::new()` initialises it, before any op can be called.
+    unsafe(uninit) static REGISTRY: Mutex<Option<Registry>> = None;
+}
+
+/// The registry, locked.
+pub(crate) struct RegistryGuard(GlobalGuard<REGISTRY>);
+
+/// Locks the registry. Sleeps.
+pub(crate) fn registry() -> RegistryGuard {
+    RegistryGuard(REGISTRY.lock())
+}
+
+impl Deref for RegistryGuard {
+    type Target = Registry;
+
+    fn deref(&self) -> &Registry {
+        // There is a registry for as long as the hooks are registered.
+        self.0.as_ref().unwrap()
+    }
+}
+
+impl DerefMut for RegistryGuard {
+    fn deref_mut(&mut self) -> &mut Registry {
+        self.0.as_mut().unwrap()
+    }
+}
+
+struct Operations(bindings::io_uring_ipc_ops);
+
+// SAFETY: The table is only read.
+unsafe impl Sync for Operations {}
+
+static OPERATIONS: Operations = Operations(bindings::io_uring_ipc_ops {
+    owner: crate::THIS_MODULE.as_ptr(),
+    open: Some(open),
+    release: Some(release),
+    reg: Some(reg),
+    prep: Some(prep),
+    issue: Some(issue),
+});
+
+/// The module's being known to io_uring.
+pub(crate) struct Registration(());
+
+impl Registration {
+    /// Makes the module known to io_uring; `EBUSY` where another one is. Once in a module's life.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: This is the one call in the module's life, and nobody has used the lock yet.
+        unsafe { REGISTRY.init() };
+        *REGISTRY.lock() = Some(Registry::new());
+        // SAFETY: The table is valid for as long as the module is loaded.
+        to_result(unsafe { bindings::io_uring_ipc_register_ops(&OPERATIONS.0) })?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // SAFETY: `new()` has registered the table, and the module is being unloaded: no ring and
+        // no file holds it, so nobody is in its functions.
+        unsafe { bindings::io_uring_ipc_unregister_ops(&OPERATIONS.0) };
+        *REGISTRY.lock() = None;
+    }
+}
+
+/// A ring's table.
+///
+/// # Safety
+///
+/// The caller must hold the ring's `uring_lock`, and use no other reference to the table
+/// meanwhile. `open()` must have been called and `release()` not.
+#[inline(always)]
+unsafe fn handles(ring: &RingContext) -> &mut Handles {
+    // SAFETY: `open()` has put the table there, and it is ours alone while we hold the lock.
+    unsafe { &mut *ring.ipc().cast::<Handles>() }
+}
+
+/// # Safety
+///
+/// Called by the hooks only, with `uring_lock` held, for a ring without a table.
+unsafe extern "C" fn open(ctx: *mut bindings::io_ring_ctx) -> c_int {
+    // SAFETY: The caller's ring lives.
+    let ring = unsafe { RingContext::from_raw(ctx) };
+
+    from_result(|| {
+        let handles = Handles::new()?;
+
+        // SAFETY: The caller holds `uring_lock`. The ring now owns the table, until `release()`.
+        unsafe { ring.set_ipc(KBox::into_raw(handles).cast::<c_void>()) };
+        Ok(0)
+    })
+}
+
+/// # Safety
+///
+/// Called by the hooks only, with `uring_lock` held, once for each successful `open()`.
+unsafe extern "C" fn release(ctx: *mut bindings::io_ring_ctx) {
+    // SAFETY: The caller's ring lives.
+    let ring = unsafe { RingContext::from_raw(ctx) };
+    // SAFETY: `open()` has put the table there. The caller holds `uring_lock`, and nobody finds
+    // the table after this.
+    let mut handles = unsafe {
+        let handles = KBox::from_raw(ring.ipc().cast::<Handles>());
+
+        ring.set_ipc(core::ptr::null_mut());
+        handles
+    };
+
+    handles.close();
+}
+
+/// # Safety
+///
+/// Called by the hooks only, with `uring_lock` held, for a ring with a table.
+unsafe extern "C" fn reg(
+    ctx: *mut bindings::io_ring_ctx,
+    opcode: c_uint,
+    arg: *mut c_void,
+    nr_args: c_uint,
+) -> c_int {
+    // SAFETY: The caller's ring lives and has a table, and the caller holds `uring_lock`.
+    let handles = unsafe { handles(RingContext::from_raw(ctx)) };
+
+    from_result(|| register::register(handles, opcode, UserPtr::from_ptr(arg), nr_args).map(|()| 0))
+}
+
+/// # Safety
+///
+/// Called by the hooks only, with `uring_lock` held, for a new request of a ring with a table.
+unsafe extern "C" fn prep(req: *mut bindings::io_kiocb, sqe: *const bindings::io_uring_sqe) -> c_int {
+    // SAFETY: The request is new and the caller's.
+    let req = unsafe { Request::from_raw(req) };
+    // SAFETY: The entry is the one that the request is made from.
+    let sqe = unsafe { Sqe::read(sqe) };
+
+    match prepare(req, &sqe) {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
+}
+
+/// Checks an SQE and finds whom it is for. Where that is nobody the request stays without a file,
+/// and the hooks complete it with `ENOENT`: failing here would stop the submissions after it.
+#[inline(always)]
+fn prepare(req: &mut Request, sqe: &Sqe) -> Result {
+    if req.is_fixed_file() {
+        return Err(EBADF);
+    }
+    let id = sqe.fd as u32;
+    // SAFETY: `prep()` is called with `uring_lock` held, for a ring with a table, and nothing
+    // below uses the table again.
+    let handles = unsafe { handles(req.ring()) };
+    let mut file = handles.subscriber(id).cloned();
+
+    if sqe.opcode == uapi::OP_SEND {
+        req.set_command(SendCommand::parse(sqe)?);
+        if file.is_none() {
+            file = registry().by_id(id).ok().map(|entry| entry.door.clone());
+        }
+    } else {
+        req.set_command(RecvCommand::parse(sqe)?);
+    }
+    if let Some(file) = file {
+        req.set_file(file);
+    }
+    Ok(())
+}
+
+/// # Safety
+///
+/// Called by the hooks only, for a request that `prep()` has given a file.
+unsafe extern "C" fn issue(req: *mut bindings::io_kiocb, _issue_flags: c_uint) -> c_int {
+    /// The request is complete, its result is set: `IOU_COMPLETE` in `io_uring/io_uring.h`.
+    const COMPLETE: c_int = 0;
+
+    // SAFETY: The core has handed us the request for this call.
+    let req = unsafe { Request::from_raw(req) };
+
+    let result = match req.file() {
+        None => Err(ENOENT),
+        Some(file) => {
+            // SAFETY: `prep()` takes files from the ring's table and doors from the registry only;
+            // all of those are a subscriber's.
+            let subscriber = unsafe { anon_file::data_unchecked::<Subscriber>(file) };
+
+            if req.opcode() == uapi::OP_SEND {
+                send(subscriber, &req.command::<SendCommand>(), req.user_data())
+            } else {
+                recv(subscriber, &req.command::<RecvCommand>())
+            }
+        }
+    };
+
+    req.set_result(result);
+    COMPLETE
+}

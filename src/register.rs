@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The four calls of `io_uring_register(2)`.
+//!
+//! All run under the `uring_lock` of the calling ring, and may sleep.
+
+use super::{
+    channel::{Channel, Parameters},
+    delivery::Mode,
+    handles::{Handles, Vacancy},
+    members::{Member, Rights},
+    ops,
+    registry::{Entry, Key},
+    rfl::{
+        anon_file::{self, UnboundFile},
+        inode::Access,
+        ipc_namespace::IpcNamespaceId,
+        shared_region::Layout,
+    },
+    ring::Slot,
+    subscriber::Subscriber,
+    uapi::{self, channel_flags, subscriber_flags, ChannelAttach, ChannelCreate},
+};
+use core::mem::size_of;
+use kernel::{
+    alloc::flags::GFP_KERNEL_ACCOUNT,
+    fs::file::{flags::O_CLOEXEC, File, FileDescriptorReservation},
+    prelude::*,
+    sync::{aref::ARef, Arc},
+    uaccess::{UserPtr, UserSlice},
+};
+
+/// Does what `opcode` says.
+pub(crate) fn register(handles: &mut Handles, opcode: u32, arg: UserPtr, nr_args: u32) -> Result {
+    match opcode {
+        uapi::CREATE => create(handles, arg, nr_args),
+        uapi::ATTACH => attach(handles, arg, nr_args),
+        uapi::DETACH => {
+            no_argument(arg)?;
+            handles.detach(nr_args)
+        }
+        uapi::DESTROY => {
+            no_argument(arg)?;
+            destroy(handles, nr_args)
+        }
+        _ => Err(EINVAL),
+    }
+}
+
+fn no_argument(arg: UserPtr) -> Result {
+    if arg.as_const_ptr().is_null() {
+        Ok(())
+    } else {
+        Err(EINVAL)
+    }
+}
+
+/// Copies the one structure a call has for its argument.
+fn read<T: FromBytes + IntoBytes>(arg: UserPtr, nr_args: u32) -> Result<T> {
+    if nr_args != 1 {
+        return Err(EINVAL);
+    }
+    let mut value = T::new_zeroed();
+
+    UserSlice::new(arg, size_of::<T>())
+        .reader()
+        .read_slice(value.as_mut_bytes())?;
+    Ok(value)
+}
+
+/// Copies the structure back, with what it is to tell.
+fn write<T: IntoBytes + zerocopy::Immutable>(arg: UserPtr, value: &T) -> Result {
+    UserSlice::new(arg, size_of::<T>())
+        .writer()
+        .write_slice(value.as_bytes())
+}
+
+impl Parameters {
+    /// Checks what user space asks for.
+    fn new(create: &ChannelCreate) -> Result<Self> {
+        let &ChannelCreate {
+            flags,
+            ring_entries,
+            max_msg_size,
+            ..
+        } = create;
+
+        if flags & !channel_flags::ALL != 0
+            || create.reserved != [0; 3]
+            || create.channel_id_out != 0
+            || !ring_entries.is_power_of_two()
+            || ring_entries > uapi::MAX_RING_ENTRIES
+            || !(1..=uapi::MAX_MSG_SIZE).contains(&max_msg_size)
+        {
+            return Err(EINVAL);
+        }
+        let layout = Layout::new::<Slot>(ring_entries as usize, max_msg_size as usize)
+            .filter(|layout| i32::try_from(layout.size).is_ok())
+            .ok_or(EINVAL)?;
+
+        Ok(Self {
+            mode: Mode::from_flags(flags)?,
+            private: flags & channel_flags::PRIVATE != 0,
+            ring_entries,
+            max_msg_size,
+            layout,
+            first_position: crate::first_position(),
+        })
+    }
+}
+
+fn create(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
+    let request: ChannelCreate = read(arg, nr_args)?;
+    let parameters = Parameters::new(&request)?;
+    let namespace = IpcNamespaceId::current();
+    let key = (request.key != 0).then_some(Key {
+        namespace,
+        key: request.key,
+    });
+
+    handles.reserve_created()?;
+    // Nobody finds the channel before `publish()`, but its names are its own from here on.
+    let id = ops::registry().reserve(key)?;
+    let made = make_channel(id, parameters, request.mode & 0o666).and_then(|made| {
+        write(
+            arg,
+            &ChannelCreate {
+                channel_id_out: id,
+                ..request
+            },
+        )?;
+        Ok(made)
+    });
+
+    match made {
+        Ok((channel, door)) => {
+            handles.remember_created(id);
+            ops::registry().publish(Entry {
+                channel,
+                door,
+                namespace,
+                key,
+                owner: handles.owner,
+            });
+            Ok(())
+        }
+        Err(error) => {
+            ops::registry().release(id, key);
+            Err(error)
+        }
+    }
+}
+
+/// Makes a channel, and the file of those who send to it without attaching.
+fn make_channel(
+    id: u32,
+    parameters: Parameters,
+    mode: u32,
+) -> Result<(Arc<Channel>, ARef<File>)> {
+    let (door, inode) = UnboundFile::<Subscriber>::new(mode as u16)?;
+    let channel = Channel::new(id, parameters, inode)?;
+    let rights = Rights {
+        send: true,
+        recv: false,
+    };
+    let door = door.bind(KBox::new(
+        Subscriber {
+            channel: channel.clone(),
+            member: Member::new(0, rights)?,
+        },
+        GFP_KERNEL_ACCOUNT,
+    )?);
+
+    Ok((channel, door))
+}
+
+fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
+    let request: ChannelAttach = read(arg, nr_args)?;
+    let flags = request.flags;
+    let rights = Rights {
+        send: flags & subscriber_flags::SEND != 0,
+        recv: flags & subscriber_flags::RECV != 0,
+    };
+    let replay = flags & subscriber_flags::REPLAY != 0;
+
+    if flags & !subscriber_flags::ALL != 0
+        || request.reserved != [0; 3]
+        || !(rights.send || rights.recv)
+        || (replay && !rights.recv)
+    {
+        return Err(EINVAL);
+    }
+    let channel = {
+        let registry = ops::registry();
+        let entry = match request.key {
+            0 => registry.by_id(request.channel_id)?,
+            key => registry.by_key(key)?,
+        };
+
+        entry.channel.clone()
+    };
+    if rights.recv {
+        channel.permission(Access::Read)?;
+    }
+    if rights.send {
+        channel.permission(Access::Write)?;
+    }
+    if replay && channel.parameters.mode != Mode::Broadcast {
+        return Err(EINVAL);
+    }
+
+    let id = ops::registry().reserve(None)?;
+    let attached = join(handles, &channel, id, rights, replay, |fd| {
+        write(
+            arg,
+            &ChannelAttach {
+                channel_fd: fd as i32,
+                local_id_out: id,
+                mmap_offset_out: 0,
+                region_size: channel.region().layout().size as u32,
+                ..request
+            },
+        )
+    });
+
+    if attached.is_err() {
+        ops::registry().release(id, None);
+    }
+    attached
+}
+
+/// Makes a subscriber and all that belongs to it; `tell` has to tell user space, or nothing stays.
+fn join(
+    handles: &mut Handles,
+    channel: &Arc<Channel>,
+    id: u32,
+    rights: Rights,
+    replay: bool,
+    tell: impl FnOnce(u32) -> Result,
+) -> Result {
+    let member = Member::new(id, rights)?;
+    let file = anon_file::new(KBox::new(
+        Subscriber {
+            channel: channel.clone(),
+            member: member.clone(),
+        },
+        GFP_KERNEL_ACCOUNT,
+    )?)?;
+    let vacancy = Vacancy::new(id, file.clone())?;
+    let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
+
+    channel.join(&member, replay)?;
+    tell(fd.reserved_fd()).inspect_err(|_| channel.leave(&member))?;
+    handles.insert(vacancy);
+    fd.fd_install(file);
+    Ok(())
+}
+
+fn destroy(handles: &mut Handles, id: u32) -> Result {
+    let entry = {
+        let mut registry = ops::registry();
+
+        if !registry.by_id(id)?.channel.may_destroy() {
+            return Err(EPERM);
+        }
+        registry.remove(id).ok_or(ENOENT)?
+    };
+
+    handles.forget_created(id);
+    entry.channel.destroy();
+    Ok(())
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The names of channels: ids and keys.
+//!
+//! Channels and subscribers share one space of ids, so that an id in an SQE names one thing. Ids
+//! are given out in turn and come back only after all others. Channels are found in the IPC
+//! namespace they were made in, and nowhere else.
+
+use super::{channel::Channel, rfl::ipc_namespace::IpcNamespaceId};
+use kernel::{
+    alloc::flags::GFP_KERNEL_ACCOUNT,
+    fs::File,
+    prelude::*,
+    rbtree::RBTree,
+    sync::{aref::ARef, Arc},
+};
+
+/// The highest id: `sqe->fd` is signed.
+const MAX_ID: u32 = i32::MAX as u32;
+
+/// A key in its namespace.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) namespace: IpcNamespaceId,
+    /// Not 0, which is no key.
+    pub(crate) key: u64,
+}
+
+/// Names the ring that a channel belongs to without keeping it: never used again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Owner(u64);
+
+/// A channel that can be found.
+pub(crate) struct Entry {
+    pub(crate) channel: Arc<Channel>,
+    /// The file of requests that send by the channel's id.
+    pub(crate) door: ARef<File>,
+    pub(crate) namespace: IpcNamespaceId,
+    pub(crate) key: Option<Key>,
+    pub(crate) owner: Owner,
+}
+
+/// What an id stands for.
+enum Name {
+    /// A subscriber, which only its ring's table finds, or a channel that is being made.
+    Reserved,
+    Channel(Entry),
+}
+
+/// All names.
+pub(crate) struct Registry {
+    names: RBTree<u32, Name>,
+    keys: RBTree<Key, u32>,
+    last_id: u32,
+    last_owner: u64,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Self {
+            names: RBTree::new(),
+            keys: RBTree::new(),
+            last_id: 0,
+            last_owner: 0,
+        }
+    }
+
+    pub(crate) fn new_owner(&mut self) -> Owner {
+        self.last_owner += 1;
+        Owner(self.last_owner)
+    }
+
+    /// Takes the next free id, and the key for it. Sleeps.
+    ///
+    /// Fails with `EEXIST` where the key is taken, `ENOMEM`.
+    pub(crate) fn reserve(&mut self, key: Option<Key>) -> Result<u32> {
+        if key.is_some_and(|key| self.keys.get(&key).is_some()) {
+            return Err(EEXIST);
+        }
+        let mut id = self.last_id;
+        loop {
+            id = if id == MAX_ID { 1 } else { id + 1 };
+            if self.names.get(&id).is_none() {
+                break;
+            }
+            if id == self.last_id {
+                return Err(ENOSPC);
+            }
+        }
+
+        self.names
+            .try_create_and_insert(id, Name::Reserved, GFP_KERNEL_ACCOUNT)?;
+        if let Some(key) = key {
+            if let Err(error) = self.keys.try_create_and_insert(key, id, GFP_KERNEL_ACCOUNT) {
+                self.names.remove(&id);
+                return Err(error);
+            }
+        }
+        self.last_id = id;
+        Ok(id)
+    }
+
+    /// Gives back what [`Self::reserve`] has taken.
+    pub(crate) fn release(&mut self, id: u32, key: Option<Key>) {
+        self.names.remove(&id);
+        if let Some(key) = key {
+            self.keys.remove(&key);
+        }
+    }
+
+    /// Makes a channel known by the names reserved for it.
+    pub(crate) fn publish(&mut self, entry: Entry) {
+        if let Some(name) = self.names.get_mut(&entry.channel.id) {
+            *name = Name::Channel(entry);
+        }
+    }
+
+    /// The channel `id`, where the caller's namespace has it; `ENOENT`.
+    pub(crate) fn by_id(&self, id: u32) -> Result<&Entry> {
+        match self.names.get(&id) {
+            Some(Name::Channel(entry)) if entry.namespace == IpcNamespaceId::current() => Ok(entry),
+            _ => Err(ENOENT),
+        }
+    }
+
+    /// The channel with `key` in the caller's namespace; `ENOENT`.
+    pub(crate) fn by_key(&self, key: u64) -> Result<&Entry> {
+        let namespace = IpcNamespaceId::current();
+        let id = self.keys.get(&Key { namespace, key }).ok_or(ENOENT)?;
+
+        self.by_id(*id)
+    }
+
+    /// Takes a channel's names away, if the ring that made it is `owner`.
+    pub(crate) fn remove_owned(&mut self, id: u32, owner: Owner) -> Option<Entry> {
+        match self.names.get(&id) {
+            Some(Name::Channel(entry)) if entry.owner == owner => self.remove(id),
+            _ => None,
+        }
+    }
+
+    /// Takes a channel's names away.
+    pub(crate) fn remove(&mut self, id: u32) -> Option<Entry> {
+        match self.names.remove(&id)? {
+            Name::Channel(entry) => {
+                if let Some(key) = entry.key {
+                    self.keys.remove(&key);
+                }
+                Some(entry)
+            }
+            Name::Reserved => None,
+        }
+    }
+}

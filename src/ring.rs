@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ring: who may write a slot, who may read it, and when it is free again.
+//!
+//! Positions count up for ever; the slot of a position is the position modulo the ring's size.
+//!
+//! # A slot's life
+//!
+//! 1. A sender *claims* a position: it moves `tail` past it. Only that sender may now write the
+//!    slot, and nobody reads it, because `seq` still names an older position.
+//! 2. It *publishes*: `seq` becomes position + 1, after everything else is written. A sender that
+//!    cannot finish publishes the slot as one to be skipped; a claim never just stays.
+//! 3. Receivers read it. On a **broadcast** ring each has a cursor, and the slot is free once all
+//!    have passed it. On a **competing** ring (unicast, multicast) one receiver *takes* it: `claim`
+//!    goes from FREE to TAKEN, and to DONE when it has been read, or back to FREE when the reader
+//!    could not use it. The slot is free once it is DONE, or was published to be skipped.
+//! 4. A sender that finds the ring full moves `head` over what is free. Only that makes a slot
+//!    claimable again.
+//!
+//! `tail`, `head` and all cursors only ever go up.
+//!
+//! # The bad window
+//!
+//! Between 1 and 2 a position is claimed and not published, and later ones may be published before
+//! it. Receivers **stop** there: reading on could show a sender's second message before its first.
+//! The window is short (the claimer neither sleeps nor faults in it, nor is it preempted while it
+//! copies from user space), but whoever looks just then finds nothing. So the one who closes the
+//! window tells everybody if something lies behind it: see [`Ring::publish_uncovers`].
+//!
+//! # Ordering
+//!
+//! | release | acquire | carries |
+//! | --- | --- | --- |
+//! | `seq` in [`Claim::publish`] | `seq` in [`Ring::published`] | record and payload |
+//! | `claim` in [`Taken::done`] | `claim` in [`Ring::reclaim_taken`] | the reader is finished |
+//! | cursor in [`Ring::pass`] | cursor where the caller of [`Ring::reclaim_passed`] reads it | the same |
+//! | `head` in [`Ring::reclaim_taken`], [`Ring::reclaim_passed`] | `head` in [`Ring::claim`] | all of those |
+
+use super::rfl::atomic::{read_barrier, Word32, Word64};
+
+/// The start of a ring's memory, `struct io_uring_ipc_ring` to user space.
+#[repr(C)]
+#[cfg_attr(CONFIG_RUST, derive(pin_init::Zeroable))]
+pub(crate) struct Header {
+    /// The next position to be claimed.
+    pub(crate) tail: Word64,
+    pad0: [u64; 7],
+    /// Positions below this are free.
+    pub(crate) head: Word64,
+    pad1: [u64; 7],
+    pub(crate) version: Word32,
+    pub(crate) ring_entries: Word32,
+    pub(crate) ring_mask: Word32,
+    pub(crate) max_msg_size: Word32,
+    pub(crate) desc_offset: Word32,
+    pub(crate) desc_size: Word32,
+    pub(crate) data_offset: Word32,
+    pub(crate) data_stride: Word32,
+}
+
+/// A slot, `struct io_uring_ipc_msg_desc` to user space.
+///
+/// The fields between `seq` and `claim` are the record; they are written between claim and
+/// publication, and are atomics only because user space may look at any time.
+#[repr(C)]
+#[cfg_attr(CONFIG_RUST, derive(pin_init::Zeroable))]
+pub(crate) struct Slot {
+    /// Position + 1 of the message that is published here.
+    pub(crate) seq: Word64,
+    pub(crate) sender_data: Word64,
+    pub(crate) offset: Word32,
+    pub(crate) len: Word32,
+    pub(crate) flags: Word32,
+    pub(crate) target: Word32,
+    pub(crate) sender_id: Word32,
+    pub(crate) pid: Word32,
+    pub(crate) uid: Word32,
+    pub(crate) gid: Word32,
+    /// Competing rings: position and state, see [`ClaimWord`].
+    pub(crate) claim: Word64,
+    reserved: Word64,
+}
+
+/// `flags` of a slot without a message, `IOIPC_MSG_F_SKIP` to user space.
+pub(crate) const SKIP: u32 = 1 << 31;
+
+/// What is said of a message beside its payload.
+#[derive(Clone, Copy)]
+pub(crate) struct Record {
+    pub(crate) sender_data: u64,
+    /// Where the payload is, in bytes from the first cell.
+    pub(crate) offset: u32,
+    pub(crate) len: u32,
+    /// The one receiver it is for, or 0.
+    pub(crate) target: u32,
+    pub(crate) sender_id: u32,
+    /// Ids as user space may see them in its mapping.
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// The states of a published slot on a competing ring.
+///
+/// A slot's `claim` holds `position * 4 + state`, so that a reader that is late by a whole ring
+/// cannot take a message that it has not looked at.
+struct ClaimWord;
+
+impl ClaimWord {
+    const FREE: u64 = 0;
+    const TAKEN: u64 = 1;
+    const DONE: u64 = 2;
+
+    #[inline(always)]
+    const fn new(position: u64, state: u64) -> u64 {
+        (position << 2) | state
+    }
+}
+
+/// Where a ring's header and slots are.
+pub(crate) trait Memory {
+    fn header(&self) -> &Header;
+
+    /// The slot of a position.
+    fn slot(&self, position: u64) -> &Slot;
+}
+
+/// How the messages of a ring are handed out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Every receiver reads every message.
+    Broadcast,
+    /// Every message is read by one receiver.
+    Competing,
+}
+
+/// A ring in some memory.
+pub(crate) struct Ring<M> {
+    memory: M,
+    entries: u64,
+    sharing: Sharing,
+}
+
+impl<M: Memory> Ring<M> {
+    /// A ring over zeroed memory with `entries` slots, whose first message has the position
+    /// `first`.
+    pub(crate) fn new(memory: M, entries: u32, sharing: Sharing, first: u64) -> Self {
+        let header = memory.header();
+
+        header.tail.store_relaxed(first);
+        header.head.store_relaxed(first);
+        Self {
+            memory,
+            entries: u64::from(entries),
+            sharing,
+        }
+    }
+
+    pub(crate) fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    /// The next position to be claimed.
+    pub(crate) fn tail(&self) -> u64 {
+        self.memory.header().tail.load_relaxed()
+    }
+
+    /// The oldest position that is still held.
+    pub(crate) fn head(&self) -> u64 {
+        self.memory.header().head.load_relaxed()
+    }
+
+    /// Whether a claim would find a slot without [reclaiming](Self::reclaim_taken).
+    pub(crate) fn has_room(&self) -> bool {
+        self.tail().saturating_sub(self.head()) < self.entries
+    }
+
+    /// Claims the next position, or `None` where the ring is full.
+    #[inline]
+    pub(crate) fn claim(&self) -> Option<Claim<'_, M>> {
+        let header = self.memory.header();
+
+        loop {
+            let tail = header.tail.load_relaxed();
+            // Acquire: pairs with `raise()` of `head` when slots are reclaimed. The readers of the
+            // slot we are about to write are finished.
+            let head = header.head.load_acquire();
+
+            // `tail` was read first, so `head` may even have passed it; then `tail` has moved on.
+            if head <= tail && tail - head >= self.entries {
+                return None;
+            }
+            if header.tail.replace(tail, tail + 1) {
+                return Some(Claim {
+                    ring: self,
+                    position: tail,
+                });
+            }
+        }
+    }
+
+    /// Whether the message after `position` was published before the one at `position` itself.
+    ///
+    /// To be asked after publishing `position` and a full barrier. If so, those who were told of
+    /// the later message may have found the window still open and gone to sleep again, whatever
+    /// they are waiting for: everybody has to look once more. Otherwise the later sender's own
+    /// wake-up comes after this publication.
+    #[inline]
+    pub(crate) fn publish_uncovers(&self, position: u64) -> bool {
+        self.memory.slot(position + 1).seq.load_relaxed() == position + 2
+    }
+
+    /// The slot of `position`, if its message is published and still there.
+    #[inline]
+    fn published(&self, position: u64) -> Result<&Slot, Unpublished> {
+        let slot = self.memory.slot(position);
+        // Acquire: pairs with the release in `Claim::publish()`.
+        let seq = slot.seq.load_acquire();
+
+        if seq == position + 1 {
+            Ok(slot)
+        } else if seq > position + 1 {
+            Err(Unpublished::Gone)
+        } else {
+            Err(Unpublished::NotYet)
+        }
+    }
+
+    /// The next position from `cursor` on with a message for receiver `id`, if one is published.
+    ///
+    /// Moves the cursor over what can never be for this receiver. Several callers may use the same
+    /// cursor at once.
+    #[inline]
+    pub(crate) fn find(&self, cursor: &Word64, id: u32) -> Option<u64> {
+        let mut position = cursor.load_relaxed();
+        // Whether everything between the cursor and `position` is out of the question for good.
+        let mut passing = true;
+
+        loop {
+            let slot = match self.published(position) {
+                Ok(slot) => slot,
+                Err(Unpublished::NotYet) => return None,
+                Err(Unpublished::Gone) => {
+                    // Other receivers have consumed it, and senders have reused the slot. Acquire:
+                    // so that what is read next is not older than `head`.
+                    position = self.memory.header().head.load_acquire().max(position + 1);
+                    cursor.raise(position);
+                    passing = true;
+                    continue;
+                }
+            };
+
+            let target = slot.target.load_relaxed();
+            let state = match slot.flags.load_relaxed() & SKIP {
+                _ if target != 0 && target != id => SlotState::Passed,
+                0 if self.sharing == Sharing::Broadcast => SlotState::Free,
+                0 => SlotState::of(slot.claim.load_relaxed(), position),
+                _ => SlotState::Passed,
+            };
+            match state {
+                SlotState::Free => return Some(position),
+                SlotState::Passed if passing => cursor.raise(position + 1),
+                SlotState::Passed => {}
+                // It may become free again, so the cursor stays here.
+                SlotState::Taken => passing = false,
+            }
+            position += 1;
+        }
+    }
+
+    /// Broadcast: moves a cursor over `position`, after its message has been read.
+    ///
+    /// False if the message was not this caller's to read: another one has used the same cursor.
+    #[inline]
+    pub(crate) fn pass(&self, cursor: &Word64, position: u64) -> bool {
+        // Fully ordered, so what was read was read before: pairs with the load of the cursor for
+        // `reclaim_passed()`.
+        cursor.replace(position, position + 1)
+    }
+
+    /// Broadcast: whether the message at `position` is still there after it has been read.
+    #[inline]
+    pub(crate) fn unchanged(&self, position: u64) -> bool {
+        // The reads of the message come before the second look at `seq`.
+        read_barrier();
+        self.memory.slot(position).seq.load_relaxed() == position + 1
+    }
+
+    /// Competing: takes the message that [`Self::find`] has found, or `None` where another
+    /// receiver was faster.
+    #[inline]
+    pub(crate) fn take<'a>(&'a self, cursor: &'a Word64, position: u64) -> Option<Taken<'a, M>> {
+        let claim = &self.memory.slot(position).claim;
+
+        claim
+            .replace(
+                ClaimWord::new(position, ClaimWord::FREE),
+                ClaimWord::new(position, ClaimWord::TAKEN),
+            )
+            .then_some(Taken {
+                ring: self,
+                cursor,
+                position,
+            })
+    }
+
+    /// The record of a message that the caller has found.
+    #[inline]
+    pub(crate) fn record(&self, position: u64) -> Record {
+        let slot = self.memory.slot(position);
+
+        Record {
+            sender_data: slot.sender_data.load_relaxed(),
+            offset: slot.offset.load_relaxed(),
+            len: slot.len.load_relaxed(),
+            target: slot.target.load_relaxed(),
+            sender_id: slot.sender_id.load_relaxed(),
+            uid: slot.uid.load_relaxed(),
+            gid: slot.gid.load_relaxed(),
+        }
+    }
+
+    /// Competing: moves `head` over what has been read.
+    ///
+    /// A message that waits for a target that `is_gone` is given up.
+    pub(crate) fn reclaim_taken(&self, is_gone: impl Fn(u32) -> bool) {
+        let header = self.memory.header();
+        let tail = header.tail.load_relaxed();
+        let mut head = header.head.load_relaxed();
+
+        while head < tail {
+            // Not published, or reclaimed by somebody else meanwhile: `head` is past it then.
+            let Ok(slot) = self.published(head) else {
+                break;
+            };
+            if slot.flags.load_relaxed() & SKIP == 0 {
+                // Acquire: pairs with the release in `Taken::done()`.
+                let claim = slot.claim.load_acquire();
+                let target = slot.target.load_relaxed();
+                let free = ClaimWord::new(head, ClaimWord::FREE);
+                let done = ClaimWord::new(head, ClaimWord::DONE);
+                let given_up = || {
+                    claim == free
+                        && target != 0
+                        && is_gone(target)
+                        && slot.claim.replace(free, done)
+                };
+
+                if claim != done && !given_up() {
+                    break;
+                }
+            }
+            head += 1;
+        }
+        // Fully ordered: pairs with the acquire of `head` in `claim()`.
+        header.head.raise(head);
+    }
+
+    /// Broadcast: moves `head` up to the slowest receiver's cursor, or up to `tail` where there is
+    /// no receiver.
+    ///
+    /// `slowest` has been read with acquire, and no receiver with a lower cursor may have come
+    /// since.
+    pub(crate) fn reclaim_passed(&self, slowest: Option<u64>) {
+        let header = self.memory.header();
+        let tail = header.tail.load_relaxed();
+        let limit = slowest.unwrap_or(tail).min(tail);
+        let mut head = header.head.load_relaxed();
+
+        // A slot that is claimed and not yet published is still its sender's.
+        while head < limit && self.published(head).is_ok() {
+            head += 1;
+        }
+        // Fully ordered: pairs with the acquire of `head` in `claim()`.
+        header.head.raise(head);
+    }
+}
+
+/// Why there is no message at a position.
+enum Unpublished {
+    /// It has not been published.
+    NotYet,
+    /// Its slot has been reused.
+    Gone,
+}
+
+/// What a published slot is to a receiver.
+enum SlotState {
+    Free,
+    /// Another receiver is reading it, and may give it back.
+    Taken,
+    /// Nothing for this receiver, for good.
+    Passed,
+}
+
+impl SlotState {
+    #[inline(always)]
+    fn of(claim: u64, position: u64) -> Self {
+        if claim == ClaimWord::new(position, ClaimWord::FREE) {
+            Self::Free
+        } else if claim == ClaimWord::new(position, ClaimWord::TAKEN) {
+            Self::Taken
+        } else {
+            Self::Passed
+        }
+    }
+}
+
+/// A claimed position. Dropped without being published it becomes a slot to be skipped.
+#[must_use]
+pub(crate) struct Claim<'a, M: Memory> {
+    ring: &'a Ring<M>,
+    position: u64,
+}
+
+impl<M: Memory> Claim<'_, M> {
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Makes the message visible to receivers. Its payload is in place.
+    #[inline]
+    pub(crate) fn publish(self, record: &Record) {
+        self.finish(record, 0);
+        core::mem::forget(self);
+    }
+
+    #[inline(always)]
+    fn finish(&self, record: &Record, flags: u32) {
+        let slot = self.ring.memory.slot(self.position);
+
+        slot.sender_data.store_relaxed(record.sender_data);
+        slot.offset.store_relaxed(record.offset);
+        slot.len.store_relaxed(record.len);
+        slot.flags.store_relaxed(flags);
+        slot.target.store_relaxed(record.target);
+        slot.sender_id.store_relaxed(record.sender_id);
+        slot.uid.store_relaxed(record.uid);
+        slot.gid.store_relaxed(record.gid);
+        slot.claim
+            .store_relaxed(ClaimWord::new(self.position, ClaimWord::FREE));
+        // Release: pairs with the acquire in `Ring::published()`.
+        slot.seq.store_release(self.position + 1);
+    }
+}
+
+impl<M: Memory> Drop for Claim<'_, M> {
+    fn drop(&mut self) {
+        let nothing = Record {
+            sender_data: 0,
+            offset: 0,
+            len: 0,
+            target: 0,
+            sender_id: 0,
+            uid: 0,
+            gid: 0,
+        };
+
+        self.finish(&nothing, SKIP);
+    }
+}
+
+/// A message that one receiver of a competing ring reads. Dropped before it is done, the message
+/// goes back.
+#[must_use]
+pub(crate) struct Taken<'a, M: Memory> {
+    ring: &'a Ring<M>,
+    cursor: &'a Word64,
+    position: u64,
+}
+
+impl<M: Memory> Taken<'_, M> {
+    /// The message has been read.
+    #[inline]
+    pub(crate) fn done(self) {
+        // Release: pairs with the acquire in `Ring::reclaim_taken()`.
+        self.ring
+            .memory
+            .slot(self.position)
+            .claim
+            .store_release(ClaimWord::new(self.position, ClaimWord::DONE));
+        // Only spares the next search a step, so it need not succeed.
+        if self.cursor.load_relaxed() == self.position {
+            self.cursor.raise(self.position + 1);
+        }
+        core::mem::forget(self);
+    }
+}
+
+impl<M: Memory> Drop for Taken<'_, M> {
+    fn drop(&mut self) {
+        // Release: whatever was read was read before somebody else takes it.
+        self.ring
+            .memory
+            .slot(self.position)
+            .claim
+            .store_release(ClaimWord::new(self.position, ClaimWord::FREE));
+    }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `IORING_OP_IPC_SEND`
+
+use super::{
+    channel::Channel,
+    rfl::{
+        inode::Access,
+        io_uring::Sqe,
+        user_buffer::UserBuffer, //
+    },
+    ring::Record,
+    subscriber::Subscriber,
+};
+use kernel::{bindings, error::Error, prelude::*};
+use zerocopy_derive::Immutable;
+
+/// Payloads up to this many bytes are on the stack before a slot is claimed.
+const STAGED: usize = 256;
+
+/// What an SQE asks for.
+#[repr(C)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+pub(crate) struct SendCommand {
+    addr: u64,
+    len: u32,
+    /// The one receiver it is for, or 0.
+    target: u32,
+}
+
+impl SendCommand {
+    /// Checks the SQE; `EINVAL` for anything unknown.
+    #[inline]
+    pub(crate) fn parse(sqe: &Sqe) -> Result<Self> {
+        if sqe.ioprio != 0 || sqe.file_index > i32::MAX as u32 || !sqe.rest_is_zero() {
+            return Err(EINVAL);
+        }
+        Ok(Self {
+            addr: sqe.addr,
+            len: sqe.len,
+            target: sqe.file_index,
+        })
+    }
+}
+
+/// Sends a message; returns its length. Sleeps, for the sender's memory.
+#[inline]
+pub(crate) fn send(subscriber: &Subscriber, command: &SendCommand, user_data: u64) -> Result<u32> {
+    let channel = &*subscriber.channel;
+
+    subscriber.check(Access::Write)?;
+    if channel.is_destroyed() {
+        return Err(EPIPE);
+    }
+    if command.len > channel.parameters.max_msg_size {
+        return Err(EMSGSIZE);
+    }
+    if command.target != 0 && !channel.is_receiver(command.target) {
+        return Err(ENOENT);
+    }
+
+    let message = Message {
+        channel,
+        record: Record {
+            sender_data: user_data,
+            offset: 0,
+            len: command.len,
+            target: command.target,
+            sender_id: subscriber.member.id,
+            // The mapping is the same for receivers in all namespaces.
+            uid: bindings::DEFAULT_OVERFLOWUID,
+            gid: bindings::DEFAULT_OVERFLOWGID,
+        },
+    };
+    let payload = UserBuffer::new(command.addr, command.len as usize)?;
+
+    if payload.len() <= STAGED {
+        message.publish(payload.stage::<STAGED>()?.bytes())?;
+    } else {
+        message.publish_large(&payload)?;
+    }
+    Ok(command.len)
+}
+
+fn ring_full() -> Error {
+    Error::from_errno(-(bindings::ENOBUFS as i32))
+}
+
+/// A message on its way into the ring.
+struct Message<'a> {
+    channel: &'a Channel,
+    record: Record,
+}
+
+impl Message<'_> {
+    /// Publishes the message, with a payload that is the kernel's already.
+    #[inline]
+    fn publish(mut self, payload: &[u8]) -> Result {
+        let claim = self.channel.claim().ok_or_else(ring_full)?;
+        let position = claim.position();
+        let region = self.channel.region();
+
+        region.write(position, payload);
+        self.record.offset = region.cell_offset(position) as u32;
+        claim.publish(&self.record);
+        self.channel.published(position, self.record.target);
+        Ok(())
+    }
+
+    /// Publishes the message, copying a payload too large for the stack straight to its slot.
+    fn publish_large(mut self, payload: &UserBuffer) -> Result {
+        // Now, while nothing is held: the copy below does not fault.
+        payload.fault_in_readable()?;
+
+        let claim = self.channel.claim().ok_or_else(ring_full)?;
+        let position = claim.position();
+        let region = self.channel.region();
+
+        if region.fill_nofault(position, payload).is_ok() {
+            self.record.offset = region.cell_offset(position) as u32;
+            claim.publish(&self.record);
+            self.channel.published(position, self.record.target);
+            return Ok(());
+        }
+
+        // The pages have gone again. Nobody shall wait for them: the slot is skipped, and the
+        // message goes by way of a buffer.
+        drop(claim);
+        self.channel.published(position, 0);
+        self.publish(&payload.stage_large()?)
+    }
+}

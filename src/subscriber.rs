@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A subscriber: what the file behind `channel_fd` holds.
+
+use super::{
+    channel::Channel,
+    members::{Member, Wait},
+    rfl::{
+        anon_file::{AnonFile, FileOperations},
+        inode::Access,
+        wait_queue::{events, PollRequest},
+    },
+};
+use kernel::{
+    c_str,
+    mm::virt::VmaNew,
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print,
+    sync::Arc, //
+};
+
+static OPERATIONS: FileOperations<Subscriber> = FileOperations::new(&crate::THIS_MODULE);
+
+/// A member's hold on its channel.
+///
+/// References to its file come from `channel_fd`, the table of the ring that attached it, mappings
+/// and requests. The last one frees it; it has left its channel long before, when the ring's table
+/// let go of it.
+pub(crate) struct Subscriber {
+    pub(crate) channel: Arc<Channel>,
+    pub(crate) member: Arc<Member>,
+}
+
+impl Subscriber {
+    /// Whether the caller may send or receive now.
+    ///
+    /// Fails with `ENOENT` when detached, `EACCES` without the right.
+    #[inline]
+    pub(crate) fn check(&self, access: Access) -> Result {
+        let rights = &self.member.rights;
+        let right = match access {
+            Access::Read => rights.recv,
+            Access::Write => rights.send,
+        };
+
+        if !right {
+            return Err(EACCES);
+        }
+        if self.member.is_detached() {
+            return Err(ENOENT);
+        }
+        // Who has not attached has not been checked either.
+        if self.channel.parameters.private || self.member.id == 0 {
+            self.channel.permission(access)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the subscriber out of its channel.
+    pub(crate) fn detach(&self) {
+        self.channel.leave(&self.member);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.member.is_detached() || self.channel.is_destroyed()
+    }
+
+    fn is_readable(&self) -> bool {
+        self.member.rights.recv
+            && !self.member.is_detached()
+            && self.channel.find(&self.member).is_some()
+    }
+
+    fn is_writable(&self) -> bool {
+        self.member.rights.send && !self.has_ended() && self.channel.has_room()
+    }
+}
+
+impl AnonFile for Subscriber {
+    const NAME: &'static CStr = c_str!("[io_uring_ipc]");
+
+    fn operations() -> &'static FileOperations<Self> {
+        &OPERATIONS
+    }
+
+    fn poll(&self, request: &PollRequest<'_>) -> u32 {
+        let requested = request.requested();
+        let mut found = 0;
+
+        // Queue first, mark as sleeping second, look last: nothing can be missed.
+        if requested & events::READABLE != 0 {
+            request.wait_on(&self.member.readers);
+            if !self.is_readable() {
+                self.channel.fall_asleep(&self.member, Wait::Message);
+            }
+            if self.is_readable() {
+                found |= events::READABLE;
+            }
+        }
+        if requested & events::WRITABLE != 0 {
+            request.wait_on(&self.member.writers);
+            if !self.is_writable() {
+                self.channel.fall_asleep(&self.member, Wait::Room);
+            }
+            if self.is_writable() {
+                found |= events::WRITABLE;
+            }
+        }
+        // Who asks for neither still hears of the end.
+        if requested & (events::READABLE | events::WRITABLE) == 0 {
+            request.wait_on(&self.member.readers);
+        }
+        if self.has_ended() {
+            found |= events::HUP;
+        }
+        found
+    }
+
+    fn mmap(&self, vma: &VmaNew) -> Result {
+        if !self.member.rights.recv || self.channel.parameters.private {
+            return Err(EACCES);
+        }
+        self.channel.region().map(vma)
+    }
+
+    fn show_fdinfo(&self, m: &SeqFile) {
+        let (channel, member) = (&self.channel, &self.member);
+        let (members, receivers, senders) = channel.population();
+
+        seq_print!(m, "ipc-channel:\t{}\n", channel.id);
+        seq_print!(m, "ipc-mode:\t{}\n", channel.parameters.mode.name());
+        seq_print!(m, "ipc-private:\t{}\n", u32::from(channel.parameters.private));
+        seq_print!(m, "ipc-destroyed:\t{}\n", u32::from(channel.is_destroyed()));
+        seq_print!(m, "ipc-entries:\t{}\n", channel.parameters.ring_entries);
+        seq_print!(m, "ipc-max-msg-size:\t{}\n", channel.parameters.max_msg_size);
+        seq_print!(m, "ipc-tail:\t{}\n", channel.ring().tail());
+        seq_print!(m, "ipc-head:\t{}\n", channel.ring().head());
+        seq_print!(m, "ipc-subscribers:\t{}\n", members);
+        seq_print!(m, "ipc-receivers-asleep:\t{}\n", receivers);
+        seq_print!(m, "ipc-senders-asleep:\t{}\n", senders);
+        seq_print!(m, "ipc-subscriber:\t{}\n", member.id);
+        seq_print!(m, "ipc-send:\t{}\n", u32::from(member.rights.send));
+        seq_print!(m, "ipc-recv:\t{}\n", u32::from(member.rights.recv));
+        seq_print!(m, "ipc-detached:\t{}\n", u32::from(member.is_detached()));
+        seq_print!(m, "ipc-cursor:\t{}\n", member.cursor.load_relaxed());
+    }
+}
