@@ -6,11 +6,13 @@
 #include <linux/ipc_namespace.h>
 #include <linux/mm.h>
 #include <linux/nsproxy.h>
+#include <linux/pid_namespace.h>
 #include <linux/pagemap.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 #include <linux/uaccess.h>
+#include <linux/uidgid.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
 
@@ -115,6 +117,38 @@ u64 helper_current_ipc_ns_id(void)
 #else
 	return 0;
 #endif
+}
+
+/* Identities. */
+
+struct helper_identity helper_current_identity(void)
+{
+	const struct cred *cred = current_cred();
+
+	return (struct helper_identity) {
+		.pid = task_tgid_nr(current),
+		.uid = __kuid_val(cred->uid),
+		.gid = __kgid_val(cred->gid),
+	};
+}
+
+/* As the calling task sees it; overflow ids and 0 for what it cannot see. */
+struct helper_identity helper_visible_identity(struct helper_identity id)
+{
+	struct pid_namespace *pid_ns = task_active_pid_ns(current);
+	struct user_namespace *user_ns = current_user_ns();
+	struct helper_identity seen = {
+		.pid = id.pid,
+		.uid = from_kuid_munged(user_ns, KUIDT_INIT(id.uid)),
+		.gid = from_kgid_munged(user_ns, KGIDT_INIT(id.gid)),
+	};
+
+	if (pid_ns != &init_pid_ns) {
+		rcu_read_lock();
+		seen.pid = pid_nr_ns(find_pid_ns(id.pid, &init_pid_ns), pid_ns);
+		rcu_read_unlock();
+	}
+	return seen;
 }
 
 /*

@@ -34,6 +34,16 @@ bool helper_inode_owner_or_capable(struct inode *inode);
 
 u64 helper_current_ipc_ns_id(void);
 
+/* A process and its credentials: in global numbers, or as somebody sees them. */
+struct helper_identity {
+	u32 pid;
+	u32 uid;
+	u32 gid;
+};
+
+struct helper_identity helper_current_identity(void);
+struct helper_identity helper_visible_identity(struct helper_identity id);
+
 int helper_charge_memlock(size_t nr_pages, void **user);
 void helper_uncharge_memlock(void *user, size_t nr_pages);
 

@@ -7,6 +7,7 @@
 pub(crate) mod anon_file;
 pub(crate) mod atomic;
 pub(crate) mod bindings;
+pub(crate) mod identity;
 pub(crate) mod inode;
 pub(crate) mod io_uring;
 pub(crate) mod ipc_namespace;

@@ -21,6 +21,7 @@ use super::{
         memlock::MemlockCharge,
         shared_region::{Layout, SharedRegion},
     },
+    senders::Senders,
     uapi,
 };
 use core::mem::size_of;
@@ -70,6 +71,8 @@ pub(crate) struct Channel {
     pub(crate) id: u32,
     pub(crate) parameters: Parameters,
     ring: Ring<Region>,
+    /// Who has sent what is in the ring.
+    pub(crate) senders: Senders,
     /// Owner, mode and security label.
     inode: Inode,
     destroyed: Word32,
@@ -77,7 +80,7 @@ pub(crate) struct Channel {
     receivers: Word32,
     #[pin]
     members: SpinLock<Members>,
-    /// For the region.
+    /// For the ring.
     _memlock: MemlockCharge,
 }
 
@@ -85,7 +88,7 @@ impl Channel {
     /// Makes a channel, charged to the caller. `inode` says who may use it.
     pub(crate) fn new(id: u32, parameters: Parameters, inode: Inode) -> Result<Arc<Self>> {
         let layout = &parameters.layout;
-        let memlock = MemlockCharge::new(layout.size)?;
+        let memlock = MemlockCharge::new(layout.size + Senders::size(parameters.ring_entries))?;
         let region = Region::new(parameters.ring_entries, *layout)?;
         let header = region.header();
 
@@ -105,10 +108,11 @@ impl Channel {
             parameters.first_position,
         );
         Arc::pin_init(
-            pin_init!(Self {
+            try_pin_init!(Self {
                 id,
                 parameters,
                 ring,
+                senders: Senders::new(parameters.ring_entries)?,
                 inode,
                 destroyed: Word32::new(0),
                 asleep: SleepCounts::new(),
@@ -238,7 +242,12 @@ impl Channel {
         if self.parameters.mode.receivers_compete() {
             self.ring.reclaim_taken(|id| !members.is_receiver(id));
         } else {
-            self.ring.reclaim_passed(members.slowest_cursor());
+            // A receiver that does not look shall not hold what is not for it.
+            let slowest = members.slowest_cursor(|member| {
+                self.find(member);
+            });
+
+            self.ring.reclaim_passed(slowest);
         }
     }
 

@@ -168,11 +168,12 @@ impl Members {
             .is_ok_and(|at| self.entries[at].member.rights.recv)
     }
 
-    /// The lowest cursor of all receivers.
-    pub(crate) fn slowest_cursor(&self) -> Option<u64> {
+    /// The lowest cursor of all receivers, each after `advance` has been called for it.
+    pub(crate) fn slowest_cursor(&self, advance: impl Fn(&Member)) -> Option<u64> {
         self.entries
             .iter()
             .filter(|entry| entry.member.rights.recv)
+            .inspect(|entry| advance(&entry.member))
             // Acquire: pairs with `Ring::pass()`.
             .map(|entry| entry.member.cursor.load_acquire())
             .min()

@@ -6,6 +6,7 @@ use super::{
     channel::Channel,
     members::{Member, Wait},
     rfl::{
+        identity,
         inode::Access,
         io_uring::Sqe,
         user_buffer::UserBuffer, //
@@ -213,7 +214,7 @@ impl Receive<'_> {
 
         if self.command.wants_header() {
             if payload
-                .write_nofault(header(position, record).as_bytes())
+                .write_nofault(self.header(position, record).as_bytes())
                 .is_err()
             {
                 return Copied::Fault(needed);
@@ -230,18 +231,20 @@ impl Receive<'_> {
         }
         Copied::Whole(result)
     }
-}
 
-fn header(position: u64, record: &Record) -> MessageHeader {
-    MessageHeader {
-        msg_id: position + 1,
-        sender_data: record.sender_data,
-        len: record.len,
-        flags: 0,
-        sender_id: record.sender_id,
-        pid: 0,
-        uid: record.uid,
-        gid: record.gid,
-        lost: 0,
+    fn header(&self, position: u64, record: &Record) -> MessageHeader {
+        let sender = identity::seen_by_current(self.channel.senders.get(position));
+
+        MessageHeader {
+            msg_id: position + 1,
+            sender_data: record.sender_data,
+            len: record.len,
+            flags: 0,
+            sender_id: record.sender_id,
+            pid: sender.pid,
+            uid: sender.uid,
+            gid: sender.gid,
+            lost: 0,
+        }
     }
 }

@@ -87,7 +87,6 @@ impl Parameters {
 
         if flags & !channel_flags::ALL != 0
             || create.reserved != [0; 3]
-            || create.channel_id_out != 0
             || !ring_entries.is_power_of_two()
             || ring_entries > uapi::MAX_RING_ENTRIES
             || !(1..=uapi::MAX_MSG_SIZE).contains(&max_msg_size)

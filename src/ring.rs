@@ -296,7 +296,8 @@ impl<M: Memory> Ring<M> {
                 ClaimWord::new(position, ClaimWord::FREE),
                 ClaimWord::new(position, ClaimWord::TAKEN),
             )
-            .then_some(Taken {
+            // Not `then_some()`: a `Taken` made in vain would give back what is another's.
+            .then(|| Taken {
                 ring: self,
                 cursor,
                 position,

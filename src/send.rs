@@ -3,13 +3,14 @@
 //! `IORING_OP_IPC_SEND`
 
 use super::{
-    channel::Channel,
+    channel::{Channel, Region},
     rfl::{
+        identity,
         inode::Access,
         io_uring::Sqe,
         user_buffer::UserBuffer, //
     },
-    ring::Record,
+    ring::{Claim, Record},
     subscriber::Subscriber,
 };
 use kernel::{bindings, error::Error, prelude::*};
@@ -32,7 +33,7 @@ impl SendCommand {
     /// Checks the SQE; `EINVAL` for anything unknown.
     #[inline]
     pub(crate) fn parse(sqe: &Sqe) -> Result<Self> {
-        if sqe.ioprio != 0 || sqe.file_index > i32::MAX as u32 || !sqe.rest_is_zero() {
+        if sqe.ioprio != 0 || !sqe.rest_is_zero() {
             return Err(EINVAL);
         }
         Ok(Self {
@@ -101,10 +102,19 @@ impl Message<'_> {
         let region = self.channel.region();
 
         region.write(position, payload);
-        self.record.offset = region.cell_offset(position) as u32;
+        self.finish(claim);
+        Ok(())
+    }
+
+    /// Publishes the slot with its payload, and wakes those whom it is for.
+    #[inline(always)]
+    fn finish(&mut self, claim: Claim<'_, Region>) {
+        let position = claim.position();
+
+        self.record.offset = self.channel.region().cell_offset(position) as u32;
+        self.channel.senders.set(position, identity::current());
         claim.publish(&self.record);
         self.channel.published(position, self.record.target);
-        Ok(())
     }
 
     /// Publishes the message, copying a payload too large for the stack straight to its slot.
@@ -117,9 +127,7 @@ impl Message<'_> {
         let region = self.channel.region();
 
         if region.fill_nofault(position, payload).is_ok() {
-            self.record.offset = region.cell_offset(position) as u32;
-            claim.publish(&self.record);
-            self.channel.published(position, self.record.target);
+            self.finish(claim);
             return Ok(());
         }
 
