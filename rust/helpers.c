@@ -204,10 +204,49 @@ void helper_wake_up(struct wait_queue_head *queue, unsigned int events)
 	wake_up_poll(queue, (__force __poll_t)events);
 }
 
-/* Mappings. */
+/* Memory for mappings. */
 
-/* Maps pages from the start of a vmalloc area; each mapping owns its page. */
-int helper_insert_vmalloc_pages(struct vm_area_struct *vma, void *start,
+/*
+ * Zeroed pages in one piece of kernel address space, charged to the caller's
+ * memory cgroup. What does not fit its limit fails and does not call the OOM
+ * killer. Not by vmalloc(): when that fails it gives back what it has from a
+ * work item, and whoever allocates next in a full cgroup is killed for it.
+ */
+void *helper_vmap_new_pages(size_t nr_pages)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL |
+			  __GFP_NOWARN;
+	struct page **pages;
+	void *memory = NULL;
+	size_t i;
+
+	pages = kvmalloc_array(nr_pages, sizeof(*pages), gfp);
+	if (!pages)
+		return NULL;
+	for (i = 0; i < nr_pages; i++) {
+		pages[i] = alloc_page(gfp | __GFP_ZERO);
+		if (!pages[i])
+			break;
+		cond_resched();
+	}
+	if (i == nr_pages)
+		/* From here on vfree() frees pages and array, too. */
+		memory = vmap(pages, nr_pages, VM_MAP_PUT_PAGES, PAGE_KERNEL);
+	if (!memory) {
+		while (i--)
+			__free_page(pages[i]);
+		kvfree(pages);
+	}
+	return memory;
+}
+
+void helper_vfree(void *memory)
+{
+	vfree(memory);
+}
+
+/* Maps pages from the start of such memory; each mapping owns its page. */
+int helper_insert_vmap_pages(struct vm_area_struct *vma, void *start,
 				size_t nr_pages)
 {
 	size_t i;

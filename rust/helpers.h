@@ -51,7 +51,9 @@ unsigned int helper_poll_requested(const struct poll_table_struct *table);
 bool helper_waitqueue_active(struct wait_queue_head *queue);
 void helper_wake_up(struct wait_queue_head *queue, unsigned int events);
 
-int helper_insert_vmalloc_pages(struct vm_area_struct *vma, void *start,
-				size_t nr_pages);
+void *helper_vmap_new_pages(size_t nr_pages);
+void helper_vfree(void *memory);
+int helper_insert_vmap_pages(struct vm_area_struct *vma, void *start,
+			     size_t nr_pages);
 
 #endif /* RUST_HELPERS_H */

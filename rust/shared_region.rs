@@ -9,7 +9,6 @@
 use super::{bindings, user_buffer::UserBuffer};
 use core::{marker::PhantomData, mem::size_of, ptr, ptr::NonNull};
 use kernel::{
-    alloc::flags::{GFP_KERNEL_ACCOUNT, __GFP_ZERO},
     error::to_result,
     mm::virt::VmaNew,
     page::{page_align, PAGE_SIZE},
@@ -53,11 +52,11 @@ impl Layout {
 ///
 /// # Invariants
 ///
-/// - `memory` has room for `layout.size` bytes, zeroed when allocated, and is never moved.
+/// - `memory` is `layout.size` bytes of mapped pages that this owns.
 /// - The header, `mask + 1` slots and as many cells lie in it as `layout` says; `mask + 1` is a
 ///   power of two.
 pub(crate) struct SharedRegion<H, S> {
-    memory: VVec<u8>,
+    memory: NonNull<u8>,
     layout: Layout,
     mask: u64,
     _parts: PhantomData<(H, S)>,
@@ -81,7 +80,9 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
         if !nr_slots.is_power_of_two() {
             return Err(EINVAL);
         }
-        let memory = VVec::with_capacity(layout.size, GFP_KERNEL_ACCOUNT | __GFP_ZERO)?;
+        // SAFETY: Any number may be asked for; the caller may sleep.
+        let memory = unsafe { bindings::helper_vmap_new_pages(layout.size / PAGE_SIZE) };
+        let memory = NonNull::new(memory.cast()).ok_or(ENOMEM)?;
 
         // INVARIANT: `Layout::new()` put all parts into `layout.size` bytes, which `memory` has.
         Ok(Self {
@@ -97,16 +98,10 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
     }
 
     #[inline(always)]
-    fn start(&self) -> NonNull<u8> {
-        // SAFETY: A vector's pointer is never null.
-        unsafe { NonNull::new_unchecked(self.memory.as_ptr().cast_mut()) }
-    }
-
-    #[inline(always)]
     pub(crate) fn header(&self) -> &H {
         // SAFETY: By the type's invariants a header lies at the start, of zero bytes at first,
         // which are an `H`; it is only ever shared.
-        unsafe { self.start().cast().as_ref() }
+        unsafe { self.memory.cast().as_ref() }
     }
 
     fn index(&self, position: u64) -> usize {
@@ -119,7 +114,7 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
         // SAFETY: By the type's invariants `mask + 1` slots lie at `layout.slots`, of zero bytes
         // at first, which are an `S`; they are only ever shared.
         unsafe {
-            self.start()
+            self.memory
                 .add(self.layout.slots)
                 .cast::<S>()
                 .add(self.index(position))
@@ -137,7 +132,7 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
     fn cell(&self, position: u64) -> NonNull<u8> {
         // SAFETY: By the type's invariants `mask + 1` cells lie at `layout.cells`.
         unsafe {
-            self.start()
+            self.memory
                 .add(self.layout.cells)
                 .add(self.cell_offset(position))
         }
@@ -213,14 +208,22 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
         vma.set_dontdump();
         vma.set_mixedmap();
 
-        // SAFETY: `len` bytes from the start on are pages of a vmalloc area, which `memory` owns;
+        // SAFETY: `len` bytes from the start on are pages that `memory` maps and we own;
         // `mmap()` holds the lock that inserting pages into the new mapping takes.
         to_result(unsafe {
-            bindings::helper_insert_vmalloc_pages(
+            bindings::helper_insert_vmap_pages(
                 vma.as_ptr(),
-                self.start().as_ptr().cast(),
+                self.memory.as_ptr().cast(),
                 len / PAGE_SIZE,
             )
         })
+    }
+}
+
+impl<H, S> Drop for SharedRegion<H, S> {
+    fn drop(&mut self) {
+        // SAFETY: The area is ours and nobody uses it any more; mapped pages have references of
+        // their own.
+        unsafe { bindings::helper_vfree(self.memory.as_ptr().cast()) };
     }
 }

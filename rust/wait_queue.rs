@@ -25,6 +25,9 @@ pub(crate) mod events {
     pub(crate) const READABLE: u32 = EPOLLIN | EPOLLRDNORM;
     pub(crate) const WRITABLE: u32 = EPOLLOUT | EPOLLWRNORM;
     pub(crate) const HUP: u32 = EPOLLHUP;
+
+    /// Something may have changed: everybody looks for themselves.
+    pub(crate) const UNKNOWN: u32 = 0;
 }
 
 /// A queue of those who wait for events of a file.
@@ -61,7 +64,8 @@ impl WaitQueue {
         unsafe { bindings::helper_waitqueue_active(self.head.get()) }
     }
 
-    /// Tells everybody queued of `events` ([`events`]). Does not sleep; takes the queue's lock.
+    /// Tells everybody queued of `events` ([`events`]), which have to be true for this file: some
+    /// take the word for it. Does not sleep; takes the queue's lock.
     pub(crate) fn wake(&self, events: u32) {
         // SAFETY: The queue is initialised.
         unsafe { bindings::helper_wake_up(self.head.get(), events) };

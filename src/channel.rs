@@ -20,6 +20,7 @@ use super::{
         inode::{Access, Inode},
         memlock::MemlockCharge,
         shared_region::{Layout, SharedRegion},
+        wait_queue::events,
     },
     senders::Senders,
     uapi,
@@ -202,7 +203,7 @@ impl Channel {
 
             self.receivers.store_relaxed(members.nr_receivers() as u32);
             // It may have been woken for a message that it has not taken.
-            members.wake_all(Wait::Message, &self.asleep);
+            members.wake_all(Wait::Message, events::UNKNOWN, &self.asleep);
             removed
         };
 
@@ -289,9 +290,9 @@ impl Channel {
         let mut members = self.members.lock();
 
         if self.ring.publish_uncovers(position) {
-            members.wake_all(Wait::Message, &self.asleep);
+            members.wake_all(Wait::Message, events::UNKNOWN, &self.asleep);
         } else if target != 0 {
-            members.wake(target, Wait::Message, &self.asleep);
+            members.wake(target, &self.asleep);
         } else {
             self.parameters.mode.wake(&mut members, &self.asleep);
         }
@@ -304,7 +305,9 @@ impl Channel {
         // Pairs with the barrier in `fall_asleep()`.
         full_barrier();
         if self.asleep.any(Wait::Message) {
-            self.members.lock().wake_all(Wait::Message, &self.asleep);
+            self.members
+                .lock()
+                .wake_all(Wait::Message, events::UNKNOWN, &self.asleep);
         }
     }
 
@@ -324,7 +327,7 @@ impl Channel {
 
         self.reclaim(&members);
         if self.ring.has_room() {
-            members.wake_all(Wait::Room, &self.asleep);
+            members.wake_all(Wait::Room, events::WRITABLE, &self.asleep);
         }
     }
 }

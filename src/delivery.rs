@@ -4,6 +4,7 @@
 
 use super::{
     members::{Members, SleepCounts, Wait},
+    rfl::wait_queue::events,
     ring::Sharing,
     uapi::channel_flags,
 };
@@ -56,7 +57,7 @@ impl Mode {
     pub(crate) fn wake(self, members: &mut Members, asleep: &SleepCounts) {
         match self {
             Self::Unicast => members.wake_first(asleep),
-            Self::Broadcast => members.wake_all(Wait::Message, asleep),
+            Self::Broadcast => members.wake_all(Wait::Message, events::READABLE, asleep),
             Self::Multicast => members.wake_next(asleep),
         }
     }

@@ -71,8 +71,12 @@ impl Handles {
         let _ = self.created.push_within_capacity(id);
     }
 
-    pub(crate) fn forget_created(&mut self, id: u32) {
-        self.created.retain(|&mut created| created != id);
+    /// Whether nothing of what the ring has attached and made is left.
+    pub(crate) fn is_empty(&mut self) -> bool {
+        let (registry, owner) = (ops::registry(), self.owner);
+
+        self.created.retain(|&mut id| registry.is_owned(id, owner));
+        self.created.is_empty() && self.subscribers.is_empty()
     }
 
     /// Detaches all subscribers and destroys all channels of this ring.

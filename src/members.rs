@@ -68,8 +68,8 @@ impl Member {
 
     /// Tells everybody who waits, for whatever, that this subscriber or its channel has ended.
     pub(super) fn wake_for_end(&self) {
-        self.readers.wake(events::HUP | events::READABLE);
-        self.writers.wake(events::HUP | events::WRITABLE);
+        self.readers.wake(events::HUP);
+        self.writers.wake(events::HUP);
     }
 }
 
@@ -84,6 +84,17 @@ pub(crate) enum Wait {
 struct Entry {
     member: Arc<Member>,
     asleep: [bool; 2],
+}
+
+impl Entry {
+    /// Counts off the sleep it is in, without waking it.
+    fn get_up(&mut self, asleep: &SleepCounts) {
+        for wait in [Wait::Message, Wait::Room] {
+            if core::mem::take(&mut self.asleep[wait as usize]) {
+                asleep.change(wait, -1);
+            }
+        }
+    }
 }
 
 /// All members of a channel, in the order of their ids.
@@ -151,13 +162,13 @@ impl Members {
         Ok(())
     }
 
-    /// Takes a member out, whom nobody finds afterwards; the sleep it was in is counted off.
+    /// Takes a member out. If it sleeps it is for the caller to wake it.
     pub(crate) fn remove(&mut self, id: u32, asleep: &SleepCounts) -> Option<Arc<Member>> {
         let at = self.search(id).ok()?;
 
-        self.wake_entry(at, Wait::Message, asleep);
-        self.wake_entry(at, Wait::Room, asleep);
-        let entry = self.entries.remove(at).ok()?;
+        let mut entry = self.entries.remove(at).ok()?;
+
+        entry.get_up(asleep);
         self.receivers -= usize::from(entry.member.rights.recv);
         Some(entry.member)
     }
@@ -191,41 +202,41 @@ impl Members {
         }
     }
 
-    /// Wakes the entry if it sleeps, and says whether it did.
-    fn wake_entry(&mut self, at: usize, wait: Wait, asleep: &SleepCounts) -> bool {
+    /// Wakes the entry with `events` if it sleeps, and says whether it did.
+    fn wake_entry(&mut self, at: usize, wait: Wait, events: u32, asleep: &SleepCounts) -> bool {
         let entry = &mut self.entries[at];
         let slept = core::mem::replace(&mut entry.asleep[wait as usize], false);
 
         if slept {
             asleep.change(wait, -1);
             match wait {
-                Wait::Message => entry.member.readers.wake(events::READABLE),
-                Wait::Room => entry.member.writers.wake(events::WRITABLE),
+                Wait::Message => entry.member.readers.wake(events),
+                Wait::Room => entry.member.writers.wake(events),
             }
         }
         slept
     }
 
-    /// Wakes one member, if it sleeps for `wait`.
-    pub(crate) fn wake(&mut self, id: u32, wait: Wait, asleep: &SleepCounts) {
+    /// Tells receiver `id`, if it sleeps, of a message for it.
+    pub(crate) fn wake(&mut self, id: u32, asleep: &SleepCounts) {
         if let Ok(at) = self.search(id) {
-            self.wake_entry(at, wait, asleep);
+            self.wake_entry(at, Wait::Message, events::READABLE, asleep);
         }
     }
 
-    /// Wakes everybody who sleeps for `wait`.
-    pub(crate) fn wake_all(&mut self, wait: Wait, asleep: &SleepCounts) {
+    /// Wakes everybody who sleeps for `wait` with `events`.
+    pub(crate) fn wake_all(&mut self, wait: Wait, events: u32, asleep: &SleepCounts) {
         for at in 0..self.entries.len() {
-            self.wake_entry(at, wait, asleep);
+            self.wake_entry(at, wait, events, asleep);
         }
     }
 
-    /// Wakes the first receiver that sleeps.
+    /// Tells the first receiver that sleeps of a message.
     pub(crate) fn wake_first(&mut self, asleep: &SleepCounts) {
-        (0..self.entries.len()).find(|&at| self.wake_entry(at, Wait::Message, asleep));
+        self.wake_one_of(0..self.entries.len(), asleep);
     }
 
-    /// Wakes the next receiver that sleeps, after the one that was woken last.
+    /// Tells the next receiver that sleeps of a message, after the one that was told last.
     pub(crate) fn wake_next(&mut self, asleep: &SleepCounts) {
         let len = self.entries.len();
         let start = match self.search(self.last_woken) {
@@ -233,19 +244,24 @@ impl Members {
             Err(at) => at,
         };
 
-        let mut round = Iterator::chain(start..len, 0..start.min(len));
-
-        if let Some(at) = round.find(|&at| self.wake_entry(at, Wait::Message, asleep)) {
+        if let Some(at) = self.wake_one_of(Iterator::chain(start..len, 0..start), asleep) {
             self.last_woken = self.entries[at].member.id;
         }
     }
 
+    fn wake_one_of(
+        &mut self,
+        mut entries: impl Iterator<Item = usize>,
+        asleep: &SleepCounts,
+    ) -> Option<usize> {
+        entries.find(|&at| self.wake_entry(at, Wait::Message, events::READABLE, asleep))
+    }
+
     /// Tells all members that the channel has ended.
     pub(crate) fn wake_for_end(&mut self, asleep: &SleepCounts) {
-        for at in 0..self.entries.len() {
-            self.wake_entry(at, Wait::Message, asleep);
-            self.wake_entry(at, Wait::Room, asleep);
-            self.entries[at].member.wake_for_end();
+        for entry in self.entries.iter_mut() {
+            entry.get_up(asleep);
+            entry.member.wake_for_end();
         }
     }
 }

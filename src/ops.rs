@@ -123,22 +123,30 @@ unsafe extern "C" fn open(ctx: *mut bindings::io_ring_ctx) -> c_int {
     })
 }
 
+/// Takes a ring's table away from it.
+///
 /// # Safety
 ///
-/// Called by the hooks only, with `uring_lock` held, once for each successful `open()`.
-unsafe extern "C" fn release(ctx: *mut bindings::io_ring_ctx) {
-    // SAFETY: The caller's ring lives.
-    let ring = unsafe { RingContext::from_raw(ctx) };
-    // SAFETY: `open()` has put the table there. The caller holds `uring_lock`, and nobody finds
-    // the table after this.
-    let mut handles = unsafe {
+/// As for [`handles`]; the ring has no table afterwards.
+unsafe fn take_handles(ring: &RingContext) -> KBox<Handles> {
+    // SAFETY: `open()` has put the table there, and nobody finds it after this.
+    unsafe {
         let handles = KBox::from_raw(ring.ipc().cast::<Handles>());
 
         ring.set_ipc(core::ptr::null_mut());
         handles
-    };
+    }
+}
 
-    handles.close();
+/// # Safety
+///
+/// Called by the hooks only, with `uring_lock` held, for a ring with a table.
+unsafe extern "C" fn release(ctx: *mut bindings::io_ring_ctx) {
+    // SAFETY: The caller's ring lives.
+    let ring = unsafe { RingContext::from_raw(ctx) };
+
+    // SAFETY: The caller holds `uring_lock`, and the ring has a table.
+    unsafe { take_handles(ring) }.close();
 }
 
 /// # Safety
@@ -150,10 +158,17 @@ unsafe extern "C" fn reg(
     arg: *mut c_void,
     nr_args: c_uint,
 ) -> c_int {
-    // SAFETY: The caller's ring lives and has a table, and the caller holds `uring_lock`.
-    let handles = unsafe { handles(RingContext::from_raw(ctx)) };
+    // SAFETY: The caller's ring lives.
+    let ring = unsafe { RingContext::from_raw(ctx) };
+    // SAFETY: The ring has a table, and the caller holds `uring_lock`.
+    let handles = unsafe { handles(ring) };
+    let result = register::register(handles, opcode, UserPtr::from_ptr(arg), nr_args);
 
-    from_result(|| register::register(handles, opcode, UserPtr::from_ptr(arg), nr_args).map(|()| 0))
+    if handles.is_empty() {
+        // SAFETY: As above, and `handles` is not used again.
+        drop(unsafe { take_handles(ring) });
+    }
+    from_result(|| result.map(|()| 0))
 }
 
 /// # Safety

@@ -41,7 +41,7 @@ pub(crate) fn register(handles: &mut Handles, opcode: u32, arg: UserPtr, nr_args
         }
         uapi::DESTROY => {
             no_argument(arg)?;
-            destroy(handles, nr_args)
+            destroy(nr_args)
         }
         _ => Err(EINVAL),
     }
@@ -255,7 +255,7 @@ fn join(
     Ok(())
 }
 
-fn destroy(handles: &mut Handles, id: u32) -> Result {
+fn destroy(id: u32) -> Result {
     let entry = {
         let mut registry = ops::registry();
 
@@ -265,7 +265,6 @@ fn destroy(handles: &mut Handles, id: u32) -> Result {
         registry.remove(id).ok_or(ENOENT)?
     };
 
-    handles.forget_created(id);
     entry.channel.destroy();
     Ok(())
 }

@@ -131,11 +131,17 @@ impl Registry {
         self.by_id(*id)
     }
 
+    /// Whether `id` is a channel that the ring `owner` has made.
+    pub(crate) fn is_owned(&self, id: u32, owner: Owner) -> bool {
+        matches!(self.names.get(&id), Some(Name::Channel(entry)) if entry.owner == owner)
+    }
+
     /// Takes a channel's names away, if the ring that made it is `owner`.
     pub(crate) fn remove_owned(&mut self, id: u32, owner: Owner) -> Option<Entry> {
-        match self.names.get(&id) {
-            Some(Name::Channel(entry)) if entry.owner == owner => self.remove(id),
-            _ => None,
+        if self.is_owned(id, owner) {
+            self.remove(id)
+        } else {
+            None
         }
     }
 

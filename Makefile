@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+# `make help` lists what there is. Kbuild describes the module itself.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+# Kept apart from the sources when set: default and debug builds do not mix.
+MO ?=
+kbuild = $(MAKE) -C "$(KDIR)" M="$(CURDIR)" $(if $(MO),MO="$(MO)")
+
+# A string with any quotes in it comes through the environment unharmed.
+export IOIPC_CMD := $(value CMD)
+
+.PHONY: all modules modules_install clippy clean help
+.PHONY: patch-kernel kernel module module-debug vm demo test test-debug check
+
+all: modules
+
+modules clippy: check-kdir
+modules:
+	$(kbuild) modules
+
+modules_install: check-kdir
+	$(kbuild) modules_install
+
+# kbuild forgets to look at sources again where only the compiler changed.
+clippy:
+	$(kbuild) CLIPPY=1 modules
+
+clean:
+	$(if $(wildcard $(KDIR)/Makefile),$(kbuild) clean)
+	$(MAKE) -C selftests clean
+
+.PHONY: check-kdir
+check-kdir:
+	@./scripts/check-kdir "$(KDIR)"
+
+patch-kernel:
+	@test -n "$(KSRC)" || { echo "usage: make patch-kernel KSRC=/path/to/linux" >&2; exit 1; }
+	@./scripts/patch-kernel "$(KSRC)"
+
+kernel:
+	@./scripts/build-kernel default
+
+module:
+	@./scripts/build-module default
+
+module-debug:
+	@./scripts/build-module debug
+
+ifeq ($(origin CMD),undefined)
+vm:
+	@./scripts/vm
+else
+vm:
+	@./scripts/vm -c "$$IOIPC_CMD"
+endif
+
+demo:
+	@./scripts/demo
+
+test:
+	@./scripts/run-tests default
+
+test-debug:
+	@./scripts/run-tests debug
+
+check:
+	@./scripts/check
+
+help:
+	@echo 'With a patched kernel of your own:'
+	@echo '  make patch-kernel KSRC=/path/to/linux   apply the patches to that source'
+	@echo '  make [KDIR=/path/to/build]              build the module for that kernel'
+	@echo '  make modules_install                    install it there'
+	@echo '  make clean'
+	@echo
+	@echo 'Everything made here (needs root or sudo once, a network for the first time,'
+	@echo '8 GB of disk space; kept in $${XDG_CACHE_HOME:-~/.cache}/io_uring_ipc):'
+	@echo '  make demo                a demonstration in a virtual machine'
+	@echo '  make vm                  a shell in a virtual machine, module loaded'
+	@echo "  make vm CMD='uname -a'   a command in it"
+	@echo '  make test                the tests'
+	@echo '  make test-debug          the same on a kernel with KASAN and lockdep'
+	@echo '  make check               formatting, lints, checkpatch'
+	@echo '  make kernel              just build the kernel; prints where'
+	@echo '  make module, module-debug  just build the module; prints where'
+	@echo
+	@echo 'KSRC=/path/to/linux uses a copy of that source instead of fetching one.'
+	@echo 'TOOLCHAIN=host uses the tools of this machine instead of fetching them.'

@@ -1,0 +1,125 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# What all scripts here share. To be sourced, not run.
+
+KERNEL_SERIES=7.2
+# Debian release the toolchain root is made from.
+ROOT_SUITE=trixie
+
+PROJECT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+SCRIPTS=$PROJECT/scripts
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/io_uring_ipc
+JOBS=$(nproc)
+
+# What was said to the make that called is not meant for those run from here.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
+
+export KERNEL_SERIES ROOT_SUITE PROJECT SCRIPTS CACHE JOBS
+
+die() {
+	printf '%s: error: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+note() {
+	printf '%s\n' "$*" >&2
+}
+
+# step TEXT USUAL-TIME: say what is starting and how long it usually takes,
+# so that a silent minute does not look like a hang.
+step() {
+	printf '== %s (usually %s)\n' "$1" "$2" >&2
+}
+
+mkdir -p "$CACHE" || die "cannot create the cache directory $CACHE"
+CACHE=$(cd -- "$CACHE" && pwd -P)
+
+# as_root CMD...: run CMD with root's rights: directly, or through sudo.
+as_root() {
+	if ((EUID == 0)); then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo -- "$@"
+	else
+		die "this step needs root: run as root or install sudo ($1)"
+	fi
+}
+
+# with_lock NAME CMD...: run CMD while no other run holds the lock NAME.
+# The lock's descriptor is not handed on to CMD: a daemon left behind by it
+# would otherwise keep the lock for ever.
+with_lock() {
+	local lock=$CACHE/lock/$1
+	shift
+	mkdir -p "$CACHE/lock"
+	(
+		if ! flock -n 9; then
+			note "waiting for another run (${lock##*/})"
+			flock 9
+		fi
+		"$@" 9>&-
+	) 9>"$lock"
+}
+
+# remove_tree DIR: delete DIR unless something is mounted below it.
+remove_tree() {
+	local dir=$1
+	[[ -e $dir || -L $dir ]] || return 0
+	[[ $dir == "$CACHE"/* ]] || die "will not remove $dir: not in the cache"
+	if awk -v d="$dir" '$5 == d || index($5, d "/") == 1 { f = 1 } END { exit !f }' \
+		/proc/self/mountinfo; then
+		die "will not remove $dir: something is mounted below it"
+	fi
+	if ! rm -rf --one-file-system -- "$dir" 2>/dev/null; then
+		as_root rm -rf --one-file-system -- "$dir"
+	fi
+}
+
+# make_once DIR FUNC [ARG...]: have DIR filled by `FUNC DIR ARG...`, once.
+# DIR counts only when DIR.ok exists, which is made last: an interrupted run
+# leaves a DIR without it, and the next one starts afresh. (Filling a
+# directory of another name and renaming it would do for some of what is made
+# here, but a kernel build knows its own path.)
+make_once() {
+	local dir=$1
+	if [[ ! -e $dir.ok ]]; then
+		mkdir -p "${dir%/*}"
+		with_lock "${dir##*/}" make_once_locked "$@"
+	fi
+	# Age is time since last use: see forget_old.
+	touch -c "$dir.ok" 2>/dev/null || true
+}
+
+make_once_locked() {
+	local dir=$1 func=$2
+	shift 2
+	# Somebody else may have made it while we waited for the lock.
+	[[ ! -e $dir.ok ]] || return 0
+	remove_tree "$dir"
+	mkdir "$dir"
+	"$func" "$dir" "$@"
+	: >"$dir.ok"
+}
+
+# forget_old DIR-PREFIX: remove what make_once made under this name with other
+# keys, when it has not been used for two weeks.
+forget_old() {
+	local ok
+	while IFS= read -r ok; do
+		note "removing ${ok%.ok}: not used for two weeks"
+		rm -f -- "$ok"
+		remove_tree "${ok%.ok}"
+	done < <(find "${1%/*}" -maxdepth 1 -name "${1##*/}*.ok" -mtime +14 2>/dev/null)
+}
+
+# need_disk GB: one clear line now instead of a failure in the middle.
+need_disk() {
+	local free
+	free=$(df --output=avail -B1G -- "$CACHE" | tail -n 1 | tr -d ' ')
+	((free >= $1)) || die "$CACHE needs about $1 GB of free disk space, there are $free"
+}
+
+# hash_of: a short name for what is on standard input.
+hash_of() {
+	sha256sum | cut -c1-12
+}

@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Buffers that are not there, not yet there, or not the program's to name. */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include "channel_fixture.h"
+
+#define PAGE	4096
+
+/* No user memory at any of these, with @len bytes from there. */
+static const struct { __u64 addr; __u32 len; } foreign[] = {
+	{ 0xffff888000000000, 16 },	/* all of physical memory */
+	{ 0xff11000000000000, 16 },	/* the same, five page table levels */
+	{ 0xffffffff81000000, 16 },	/* the kernel's text */
+	{ 0xffffffffff600000, 16 },	/* vsyscall page */
+	{ 0xfffffffffffffff8, 16 },	/* wraps round to 0 */
+	{ 0xffffffffffffffff, 1 },
+	{ 0x8000000000000000, 16 },	/* no address at all */
+	{ 0x00007ffffffff000, 16 },	/* first above user space */
+	{ 0x00007ffffffffff8, 16 },
+	{ 0x00007fffffffeff8, 16 },	/* across its end */
+	{ 0x00fffffffffff000, 16 },
+	{ 8, 16 },
+};
+
+/* A page with nothing mapped behind it. */
+static char *page_before_hole(void)
+{
+	char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	munmap(p + PAGE, PAGE);
+	memset(p, 'p', PAGE);
+	return p;
+}
+
+static char *new_page(int prot)
+{
+	return mmap(NULL, PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/* The ring takes and gives as many messages as it has slots, no more. */
+static void check_room(struct __test_metadata *_metadata,
+		       struct channel_data *self)
+{
+	__u32 i;
+
+	EXPECT_EQ(-EAGAIN, ipc_recv_u32(&self->ring, self->rx.id));
+	for (i = 0; i < CHANNEL_ENTRIES; i++)
+		EXPECT_EQ(4, ipc_send_u32(&self->ring, self->tx.id, i));
+	EXPECT_EQ(-ENOBUFS, ipc_send_u32(&self->ring, self->tx.id, i));
+	for (i = 0; i < CHANNEL_ENTRIES; i++)
+		EXPECT_EQ(i, ipc_recv_u32(&self->ring, self->rx.id));
+	EXPECT_EQ(-EAGAIN, ipc_recv_u32(&self->ring, self->rx.id));
+}
+
+TEST_F(channel, send_from_foreign_memory)
+{
+	struct ring *ring = &self->ring;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(foreign); i++) {
+		EXPECT_EQ(-EFAULT, ipc_send(ring, self->tx.id,
+					    (void *)foreign[i].addr,
+					    foreign[i].len, 0)) {
+			TH_LOG("%#llx", (unsigned long long)foreign[i].addr);
+		}
+		EXPECT_EQ(-EFAULT, ipc_send(ring, self->id,
+					    (void *)foreign[i].addr,
+					    foreign[i].len, self->rx.id)) {
+			TH_LOG("%#llx", (unsigned long long)foreign[i].addr);
+		}
+		EXPECT_EQ(-EAGAIN, ipc_recv_u32(ring, self->rx.id));
+	}
+	check_room(_metadata, self);
+}
+
+/* Failed sends one after the other, nobody receiving: they use no slots. */
+TEST_F(channel, failed_sends_take_no_room)
+{
+	struct ring *ring = &self->ring;
+	char *hole = page_before_hole();
+	int i;
+
+	for (i = 0; i < 3 * CHANNEL_ENTRIES; i++)
+		ASSERT_EQ(-EFAULT, ipc_send(ring, self->tx.id, (void *)8, 16,
+					    0));
+	for (i = 0; i < CHANNEL_ENTRIES; i++)
+		EXPECT_EQ(4, ipc_send_u32(ring, self->tx.id, i));
+	EXPECT_EQ(-ENOBUFS, ipc_send_u32(ring, self->tx.id, i));
+	for (i = 0; i < CHANNEL_ENTRIES; i++)
+		EXPECT_EQ(i, ipc_recv_u32(ring, self->rx.id));
+
+	/* In between good ones, too. */
+	for (i = 0; i < CHANNEL_ENTRIES; i++) {
+		EXPECT_EQ(-EFAULT, ipc_send(ring, self->tx.id,
+					    hole + PAGE - 8, 64, 0));
+		EXPECT_EQ(4, ipc_send_u32(ring, self->tx.id, i));
+	}
+	EXPECT_EQ(-ENOBUFS, ipc_send_u32(ring, self->tx.id, i));
+	for (i = 0; i < CHANNEL_ENTRIES; i++)
+		EXPECT_EQ(i, ipc_recv_u32(ring, self->rx.id));
+	check_room(_metadata, self);
+}
+
+TEST_F(channel, send_from_half_a_buffer)
+{
+	struct ring *ring = &self->ring;
+	char *hole = page_before_hole(), *none = new_page(PROT_NONE);
+	char buf[CHANNEL_SIZE];
+
+	EXPECT_EQ(-EFAULT, ipc_send(ring, self->tx.id, hole + PAGE - 8, 9, 0));
+	EXPECT_EQ(-EFAULT, ipc_send(ring, self->tx.id, hole + PAGE - 64, 128,
+				    0));
+	EXPECT_EQ(-EFAULT, ipc_send(ring, self->tx.id, hole + PAGE, 1, 0));
+	EXPECT_EQ(-EFAULT, ipc_send(ring, self->tx.id, none, 1, 0));
+	EXPECT_EQ(-EAGAIN, ipc_recv(ring, self->rx.id, buf, sizeof(buf)));
+	/* Up to the very last byte is fine. */
+	EXPECT_EQ(64, ipc_send(ring, self->tx.id, hole + PAGE - 64, 64, 0));
+	EXPECT_EQ(64, ipc_recv(ring, self->rx.id, buf, sizeof(buf)));
+	EXPECT_EQ(0, memcmp(buf, hole, 64));
+	check_room(_metadata, self);
+}
+
+/* Whatever goes wrong on receiving, the message is for the next try. */
+TEST_F(channel, recv_into_foreign_memory)
+{
+	struct ring *ring = &self->ring;
+	static const char text[] = "sixteen letters";
+	char buf[16];
+	unsigned int i;
+
+	ASSERT_EQ(16, ipc_send(ring, self->tx.id, text, 16, 0));
+	for (i = 0; i < ARRAY_SIZE(foreign); i++) {
+		EXPECT_EQ(-EFAULT, ipc_recv(ring, self->rx.id,
+					    (void *)foreign[i].addr, 16)) {
+			TH_LOG("%#llx", (unsigned long long)foreign[i].addr);
+		}
+		EXPECT_EQ(-EFAULT, ipc_recv_flags(ring, self->rx.id,
+						  (void *)foreign[i].addr, 64,
+						  IOIPC_RECV_HDR)) {
+			TH_LOG("%#llx", (unsigned long long)foreign[i].addr);
+		}
+	}
+	EXPECT_EQ(16, ipc_recv(ring, self->rx.id, buf, 16));
+	EXPECT_EQ(0, memcmp(buf, text, 16));
+	check_room(_metadata, self);
+}
+
+TEST_F(channel, recv_into_bad_memory)
+{
+	struct ring *ring = &self->ring;
+	char *hole = page_before_hole(), *none = new_page(PROT_NONE);
+	char *ro = new_page(PROT_READ);
+	char buf[16];
+	int i;
+
+	EXPECT_EQ(0, ro[0]);
+	for (i = 1; i <= 3; i++)
+		ASSERT_EQ(16, ipc_send(ring, self->tx.id, hole, 16, 0));
+	for (i = 0; i < 2 * CHANNEL_ENTRIES; i++) {
+		EXPECT_EQ(-EFAULT, ipc_recv(ring, self->rx.id, ro, 16));
+		EXPECT_EQ(-EFAULT, ipc_recv(ring, self->rx.id, none, 16));
+		EXPECT_EQ(-EFAULT, ipc_recv(ring, self->rx.id,
+					    hole + PAGE - 15, 16));
+		/* The header fits, the payload does not; and neither. */
+		EXPECT_EQ(-EFAULT, ipc_recv_flags(ring, self->rx.id,
+						  hole + PAGE - 50, 64,
+						  IOIPC_RECV_HDR));
+		EXPECT_EQ(-EFAULT, ipc_recv_flags(ring, self->rx.id,
+						  hole + PAGE - 10, 64,
+						  IOIPC_RECV_HDR));
+	}
+	EXPECT_EQ(0, ro[0]);
+	memset(hole, 'p', PAGE);
+	for (i = 1; i <= 3; i++) {
+		memset(buf, 0, sizeof(buf));
+		EXPECT_EQ(16, ipc_recv(ring, self->rx.id, buf, 16));
+		EXPECT_EQ(0, memcmp(buf, hole, 16));
+	}
+	/* Only what is written to has to be there. */
+	ASSERT_EQ(8, ipc_send(ring, self->tx.id, hole, 8, 0));
+	EXPECT_EQ(8, ipc_recv(ring, self->rx.id, hole + PAGE - 8, 16));
+	check_room(_metadata, self);
+}
+
+/* A page fault on each side for every message, on the smallest ring. */
+TEST_F(channel, cold_pages_on_a_ring_of_one)
+{
+	struct ring *ring = &self->ring;
+	char *in, *out, want[64];
+	struct sub tx, rx;
+	__u32 id;
+	int i;
+
+	ASSERT_EQ(0, ipc_create(ring, &id, variant->flags, 1, 64));
+	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, ipc_attach(ring, &rx, id, IOIPC_SUB_RECV));
+	for (i = 0; i < 20; i++) {
+		in = new_page(PROT_READ | PROT_WRITE);
+		out = new_page(PROT_READ | PROT_WRITE);
+		/* Untouched, or touched and dropped again. */
+		if (i & 1) {
+			memset(in, i, PAGE);
+			madvise(in, PAGE, MADV_DONTNEED);
+		}
+		memset(want, 0, sizeof(want));
+		ASSERT_EQ(64, ipc_send(ring, tx.id, in, 64, 0));
+		/* Full comes first, the page is not even looked at. */
+		ASSERT_EQ(-ENOBUFS, ipc_send(ring, tx.id, in + 64, 64, 0));
+		ASSERT_EQ(64, ipc_recv(ring, rx.id, out, 64));
+		EXPECT_EQ(0, memcmp(out, want, 64));
+		ASSERT_EQ(-EAGAIN, ipc_recv(ring, rx.id, out, 64));
+		munmap(in, PAGE);
+		munmap(out, PAGE);
+	}
+}
+
+/* The same with two slots, both used, and every message told apart. */
+TEST_F(channel, cold_pages_on_a_full_ring)
+{
+	struct ring *ring = &self->ring;
+	char *in, *out;
+	__u32 i, j;
+
+	for (i = 0; i < 4; i++) {
+		in = new_page(PROT_READ | PROT_WRITE);
+		for (j = 0; j < CHANNEL_ENTRIES; j++) {
+			madvise(in, PAGE, MADV_DONTNEED);
+			ASSERT_EQ((int)(j + 1), ipc_send(ring, self->tx.id,
+							 in, j + 1, 0));
+		}
+		ASSERT_EQ(-ENOBUFS, ipc_send(ring, self->tx.id, in, 1, 0));
+		for (j = 0; j < CHANNEL_ENTRIES; j++) {
+			out = new_page(PROT_READ | PROT_WRITE);
+			ASSERT_EQ((int)(j + 1), ipc_recv(ring, self->rx.id,
+							 out, 64));
+			munmap(out, PAGE);
+		}
+		munmap(in, PAGE);
+	}
+	check_room(_metadata, self);
+}
+
+/* A buffer of many pages, none of them present. */
+TEST_F(channel, cold_mebibyte)
+{
+	struct ring *ring = &self->ring;
+	size_t size = IOIPC_MAX_MSG_SIZE;
+	char *in, *out;
+	struct sub both;
+	__u32 id, i;
+
+	ASSERT_EQ(0, ipc_create(ring, &id, variant->flags, 1, size));
+	ASSERT_EQ(0, ipc_attach(ring, &both, id, IOIPC_SUB_BOTH));
+	in = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	out = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* Every third page is there, the rest is not. */
+	for (i = 0; i < size; i += 3 * PAGE)
+		memset(in + i, i / PAGE, PAGE);
+	ASSERT_EQ((int)size, ipc_send(ring, both.id, in, size, 0));
+	ASSERT_EQ((int)size, ipc_recv(ring, both.id, out, size));
+	EXPECT_EQ(0, memcmp(in, out, size));
+}
+
+/*
+ * Stalled by userfaultfd: a child's thread runs into a page that is not
+ * served before the parent says so.
+ */
+struct stall {
+	struct gate stalled, resume;
+	struct channel_data *self;
+	unsigned int setup;
+	__u32 rights;
+	char *page;
+	int res;
+};
+
+static void *stalling_thread(void *arg)
+{
+	struct stall *s = arg;
+	struct ring ring;
+	struct sub sub;
+
+	s->res = -EPROTO;
+	if (ring_open(&ring, s->setup))
+		return NULL;
+	if (!ipc_attach(&ring, &sub, s->self->id, s->rights))
+		s->res = s->rights & IOIPC_SUB_SEND ?
+			 ipc_send(&ring, sub.id, s->page, 4, 0) :
+			 ipc_recv(&ring, sub.id, s->page, 4);
+	ring_close(&ring);
+	return NULL;
+}
+
+static int open_userfaultfd(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, UFFDIO_API, &api))
+		return -errno;
+	return fd;
+}
+
+/*
+ * The child's exit status: the first byte of the message, 99 where there was
+ * none, 100 and up where something else went wrong.
+ */
+static int run_stalled(struct stall *s)
+{
+	char content[PAGE] = { 77 };
+	struct uffdio_register reg = {
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_copy copy = { .len = PAGE };
+	struct uffd_msg msg;
+	struct pollfd pfd;
+	pthread_t thread;
+	int uffd;
+
+	uffd = open_userfaultfd();
+	if (uffd < 0)
+		return 100;
+	s->page = new_page(PROT_READ | PROT_WRITE);
+	reg.range.start = (unsigned long)s->page;
+	reg.range.len = PAGE;
+	if (ioctl(uffd, UFFDIO_REGISTER, &reg))
+		return 101;
+	if (pthread_create(&thread, NULL, stalling_thread, s))
+		return 102;
+	pfd = (struct pollfd){ .fd = uffd, .events = POLLIN };
+	if (poll(&pfd, 1, 10000) != 1 ||
+	    read(uffd, &msg, sizeof(msg)) != sizeof(msg) ||
+	    msg.event != UFFD_EVENT_PAGEFAULT)
+		return 103;
+	gate_open(&s->stalled);
+	if (gate_wait(&s->resume))
+		return 104;
+	copy.dst = (unsigned long)s->page;
+	copy.src = (unsigned long)content;
+	if (ioctl(uffd, UFFDIO_COPY, &copy))
+		return 105;
+	pthread_join(thread, NULL);
+	if (s->res == -EAGAIN)
+		return 99;
+	if (s->res != 4)
+		return 106;
+	return s->page[0];
+}
+
+/* The file is there exactly if the system call is. */
+static bool has_userfaultfd(void)
+{
+	return !access("/proc/sys/vm/unprivileged_userfaultfd", F_OK);
+}
+
+static pid_t start_stalled(struct __test_metadata *_metadata,
+			   struct channel_data *self, struct stall *s,
+			   unsigned int setup, __u32 rights)
+{
+	pid_t pid;
+
+	*s = (struct stall){ .self = self, .setup = setup, .rights = rights };
+	ASSERT_EQ(0, gate_init(&s->stalled));
+	ASSERT_EQ(0, gate_init(&s->resume));
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(run_stalled(s));
+	ASSERT_EQ(0, gate_wait(&s->stalled)) {
+		TH_LOG("nothing ran into the page: %d", child_wait(pid));
+	}
+	return pid;
+}
+
+TEST_F(channel, stalled_sender_stops_nobody)
+{
+	struct ring *ring = &self->ring;
+	struct stall s;
+	pid_t pid;
+	int i;
+
+	if (!has_userfaultfd())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
+	pid = start_stalled(_metadata, self, &s, variant->setup,
+			    IOIPC_SUB_SEND);
+	for (i = 0; i < 5 * CHANNEL_ENTRIES; i++) {
+		ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, i));
+		ASSERT_EQ(i, ipc_recv_u32(ring, self->rx.id));
+	}
+	/* It holds not one slot. */
+	check_room(_metadata, self);
+	gate_open(&s.resume);
+	EXPECT_EQ(77, child_wait(pid));
+	EXPECT_EQ(77, ipc_recv_u32(ring, self->rx.id));
+	check_room(_metadata, self);
+}
+
+/* Dying while stalled leaves nothing behind. */
+TEST_F(channel, stalled_sender_killed)
+{
+	struct ring *ring = &self->ring;
+	struct stall s;
+	pid_t pid;
+
+	if (!has_userfaultfd())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
+	pid = start_stalled(_metadata, self, &s, variant->setup,
+			    IOIPC_SUB_SEND);
+	ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, 5));
+	child_kill(pid);
+	EXPECT_EQ(5, ipc_recv_u32(ring, self->rx.id));
+	check_room(_metadata, self);
+}
+
+/* To find a message that is there: elsewhere a receiver joins at the oldest. */
+static __u32 receiver_rights(__u32 flags)
+{
+	return IOIPC_SUB_RECV |
+	       (flags & IOIPC_F_BROADCAST ? IOIPC_SUB_REPLAY : 0);
+}
+
+/*
+ * Unicast and multicast: the other receiver gets everything, the stalled one
+ * its message back or nothing. Broadcast: each has it all, but the stalled one
+ * keeps its slots, as any slow receiver.
+ */
+TEST_F(channel, stalled_receiver_stops_nobody)
+{
+	struct ring *ring = &self->ring;
+	bool broadcast = variant->flags & IOIPC_F_BROADCAST;
+	int i, sent = 1, got = 0, res;
+	long long value;
+	struct stall s;
+	pid_t pid;
+
+	if (!has_userfaultfd())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
+	ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, 50));
+	pid = start_stalled(_metadata, self, &s, variant->setup,
+			    receiver_rights(variant->flags));
+	if (broadcast) {
+		for (i = 1; i < CHANNEL_ENTRIES; i++)
+			EXPECT_EQ(4, ipc_send_u32(ring, self->tx.id, 50 + i));
+		for (i = 0; i < CHANNEL_ENTRIES; i++)
+			EXPECT_EQ(50 + i, ipc_recv_u32(ring, self->rx.id));
+		EXPECT_EQ(-ENOBUFS, ipc_send_u32(ring, self->tx.id, 0));
+		gate_open(&s.resume);
+		EXPECT_EQ(50, child_wait(pid));
+		/* It is gone now: no slot of its left. */
+		check_room(_metadata, self);
+		return;
+	}
+	for (i = 0; i < 5 * CHANNEL_ENTRIES; i++) {
+		ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, 51));
+		sent++;
+		value = ipc_recv_u32(ring, self->rx.id);
+		ASSERT_TRUE(value == 50 || value == 51);
+		got++;
+	}
+	while (ipc_recv_u32(ring, self->rx.id) >= 0)
+		got++;
+	gate_open(&s.resume);
+	res = child_wait(pid);
+	if (res != 99) {
+		EXPECT_EQ(50, res);
+		got++;
+	}
+	EXPECT_EQ(sent, got)
+		TH_LOG("the stalled one said %d", res);
+	check_room(_metadata, self);
+}
+
+TEST_F(channel, stalled_receiver_killed)
+{
+	struct ring *ring = &self->ring;
+	struct stall s;
+	pid_t pid;
+
+	if (!has_userfaultfd())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
+	ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, 50));
+	pid = start_stalled(_metadata, self, &s, variant->setup,
+			    receiver_rights(variant->flags));
+	child_kill(pid);
+	/* Nobody has received it yet. */
+	EXPECT_EQ(50, ipc_recv_u32(ring, self->rx.id));
+	check_room(_metadata, self);
+}
+
+/*
+ * A thread that maps and unmaps the buffers under the requests: anything may
+ * come out, as long as it is whole.
+ */
+struct flicker {
+	char *page;
+	bool stop;
+};
+
+static void *flicker_thread(void *arg)
+{
+	struct flicker *f = arg;
+
+	while (!__atomic_load_n(&f->stop, __ATOMIC_RELAXED)) {
+		mmap(f->page, PAGE, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		mmap(f->page, PAGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	}
+	return NULL;
+}
+
+TEST_F(channel, buffers_that_come_and_go)
+{
+	struct ring *ring = &self->ring;
+	struct flicker f = { .page = new_page(PROT_READ | PROT_WRITE) };
+	int i, res, sent = 0, got = 0;
+	pthread_t thread;
+	char buf[64];
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, flicker_thread, &f));
+	for (i = 0; i < 500; i++) {
+		res = ipc_send(ring, self->tx.id, f.page, 64, 0);
+		ASSERT_TRUE(res == 64 || res == -EFAULT || res == -ENOBUFS);
+		sent += res == 64;
+		/* Into the same page, or safely. */
+		res = ipc_recv(ring, self->rx.id, i & 1 ? f.page : buf, 64);
+		ASSERT_TRUE(res == 64 || res == -EFAULT || res == -EAGAIN);
+		got += res == 64;
+	}
+	__atomic_store_n(&f.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	while (ipc_recv(ring, self->rx.id, buf, 64) == 64)
+		got++;
+	EXPECT_EQ(sent, got);
+	check_room(_metadata, self);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A small io_uring helper without liburing, and the IPC calls on top of it.
+ *
+ * Nothing here is thread-safe: one ring, one user. With SINGLE_ISSUER that is
+ * the kernel's rule too, so a test opens a ring in the task that uses it.
+ */
+#ifndef IPC_URING_H
+#define IPC_URING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/io_uring_ipc.h>
+
+#define RING_ENTRIES	64	/* most SQEs between two ring_enter() */
+
+#define RING_PLAIN	0
+#define RING_DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
+#define RING_SQPOLL	IORING_SETUP_SQPOLL
+
+struct ring {
+	int fd;
+	unsigned int setup;		/* IORING_SETUP_* */
+	unsigned int queued;		/* SQEs the kernel has not been told of */
+	unsigned int tail;		/* ours; published by ring_enter() */
+	unsigned int sq_mask;
+	unsigned int cq_mask;
+	unsigned int *sq_head;
+	unsigned int *sq_tail;
+	unsigned int *sq_flags;
+	unsigned int *cq_head;
+	unsigned int *cq_tail;
+	struct io_uring_cqe *cqes;
+	struct io_uring_sqe *sqes;
+	void *map;
+	size_t map_size;
+};
+
+/* Calls that can fail return 0 or -errno. */
+int ring_open(struct ring *ring, unsigned int setup);
+
+/* Drop mappings, then the descriptor: on return the kernel has released it. */
+void ring_close(struct ring *ring);
+
+/* The next SQE, zeroed. NULL where RING_ENTRIES are queued already. */
+struct io_uring_sqe *ring_sqe(struct ring *ring);
+
+/* Submit what is queued and wait until @wait completions lie in the ring. */
+int ring_enter(struct ring *ring, unsigned int wait);
+
+/* Take a completion if there is one. */
+bool ring_cqe(struct ring *ring, struct io_uring_cqe *cqe);
+
+/* Submit the one SQE queued, wait, return cqe->res. */
+int ring_one(struct ring *ring);
+
+/*
+ * Submit @n SQEs queued with user_data 0 to n - 1, wait for all of them and
+ * put each result at its index.
+ */
+int ring_batch(struct ring *ring, int *res, unsigned int n);
+
+/* One subscriber, as ATTACH describes it. */
+struct sub {
+	__u32 id;
+	int fd;
+	__u64 offset;
+	__u32 size;
+};
+
+int ipc_register(struct ring *ring, unsigned int op, void *arg,
+		 unsigned int nr_args);
+int ipc_create_arg(struct ring *ring, struct io_uring_ipc_channel_create *arg);
+int ipc_attach_arg(struct ring *ring, struct io_uring_ipc_channel_attach *arg);
+
+/* Mode 0600, no key. */
+int ipc_create(struct ring *ring, __u32 *id, __u32 flags, __u32 entries,
+	       __u32 size);
+int ipc_create_key(struct ring *ring, __u32 *id, __u32 flags, __u32 entries,
+		   __u32 size, __u32 mode, __u64 key);
+int ipc_attach(struct ring *ring, struct sub *sub, __u32 channel, __u32 flags);
+int ipc_attach_key(struct ring *ring, struct sub *sub, __u64 key, __u32 flags);
+int ipc_detach(struct ring *ring, __u32 sub);
+int ipc_destroy(struct ring *ring, __u32 channel);
+
+/* Queue only; the caller may change the SQE before ring_enter(). */
+struct io_uring_sqe *prep_send(struct ring *ring, __u32 id, const void *buf,
+			       __u32 len, __u32 target, __u64 user_data);
+struct io_uring_sqe *prep_recv(struct ring *ring, __u32 id, void *buf,
+			       __u32 len, __u16 flags, __u64 user_data);
+
+/* One message, its cqe->res. */
+int ipc_send(struct ring *ring, __u32 id, const void *buf, __u32 len,
+	     __u32 target);
+int ipc_recv(struct ring *ring, __u32 id, void *buf, __u32 len);
+int ipc_recv_flags(struct ring *ring, __u32 id, void *buf, __u32 len,
+		   __u16 flags);
+
+/* A number as a message, where the content only has to be told apart. */
+int ipc_send_u32(struct ring *ring, __u32 id, __u32 value);
+
+/* The number received, or -errno, or -EBADMSG where it is not four bytes. */
+long long ipc_recv_u32(struct ring *ring, __u32 id);
+
+#endif /* IPC_URING_H */

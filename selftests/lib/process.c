@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <dirent.h>
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "process.h"
+
+int gate_init(struct gate *gate)
+{
+	return pipe(gate->fd) ? -errno : 0;
+}
+
+void gate_open(struct gate *gate)
+{
+	while (write(gate->fd[1], "", 1) < 0 && errno == EINTR)
+		;
+}
+
+int gate_wait(struct gate *gate)
+{
+	struct pollfd pfd = { .fd = gate->fd[0], .events = POLLIN };
+	char c;
+
+	if (poll(&pfd, 1, 10000) != 1)
+		return -ETIMEDOUT;
+	return read(gate->fd[0], &c, 1) == 1 ? 0 : -EPIPE;
+}
+
+pid_t child_start(void)
+{
+	pid_t parent = getpid();
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	return 0;
+}
+
+int child_wait(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) :
+				   128 + WTERMSIG(status);
+}
+
+void child_kill(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	child_wait(pid);
+}
+
+int become(uid_t uid, gid_t gid)
+{
+	/* The system calls: the library would do it to every thread. */
+	if (syscall(SYS_setgroups, 0, NULL) ||
+	    syscall(SYS_setresgid, gid, gid, gid) ||
+	    syscall(SYS_setresuid, uid, uid, uid))
+		return -errno;
+	return 0;
+}
+
+void sleep_ms(unsigned int ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
+
+	while (nanosleep(&ts, &ts) && errno == EINTR)
+		;
+}
+
+unsigned long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+void *shared_alloc(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	if (!dir)
+		return -errno;
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Children of a test, and how they wait for each other. */
+#ifndef PROCESS_H
+#define PROCESS_H
+
+#include <sys/types.h>
+
+/* A gate lets as many waits pass as it was opened times. */
+struct gate {
+	int fd[2];
+};
+
+int gate_init(struct gate *gate);
+void gate_open(struct gate *gate);
+
+/* 0, or -ETIMEDOUT after ten seconds. */
+int gate_wait(struct gate *gate);
+
+/* As fork(), and the child dies with its parent. */
+pid_t child_start(void);
+
+/* The child's exit status, or 128 and the signal that ended it. */
+int child_wait(pid_t pid);
+
+/* kill -9 and wait. */
+void child_kill(pid_t pid);
+
+/* Give up root for good: real, effective, saved and fs ids, no groups. */
+int become(uid_t uid, gid_t gid);
+
+void sleep_ms(unsigned int ms);
+
+/* Milliseconds of the monotonic clock. */
+unsigned long long now_ms(void);
+
+/* Zeroed memory shared with children forked later. */
+void *shared_alloc(size_t size);
+
+/* How many descriptors this process has open. */
+int count_fds(void);
+
+#endif /* PROCESS_H */

@@ -1,0 +1,657 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What is refused, one wrong value at a time, and that nothing is left. */
+#include <sys/resource.h>
+#include "plain_fixture.h"
+
+#define BIT(n)	(1U << (n))
+
+static const struct io_uring_ipc_channel_create good_create = {
+	.ring_entries = 4,
+	.max_msg_size = 64,
+	.mode = 0600,
+};
+
+/* Where a kernel has nothing mapped for user space, and where nobody has. */
+static void *const bad_pointers[] = {
+	(void *)1,
+	(void *)4096,
+	(void *)0x00007ffffffff000,
+	(void *)0x8000000000000000,
+	(void *)0xffff888000000000,
+	(void *)0xffffffff81000000,
+	(void *)-4096L,
+	(void *)-8L,
+};
+
+static void *read_only_page(const void *content, size_t size)
+{
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	memcpy(page, content, size);
+	mprotect(page, 4096, PROT_READ);
+	return page;
+}
+
+TEST_F(plain, create_good)
+{
+	struct io_uring_ipc_channel_create arg = good_create;
+
+	/* Out means out: what is in there before is nobody's business. */
+	arg.channel_id_out = UINT32_MAX;
+	ASSERT_EQ(0, ipc_create_arg(&self->ring, &arg));
+	EXPECT_NE(0, (int)arg.channel_id_out);
+	EXPECT_NE(UINT32_MAX, arg.channel_id_out);
+	/* It goes into sqe->fd, which is signed. */
+	EXPECT_GT(BIT(31), arg.channel_id_out);
+	EXPECT_EQ(0, ipc_destroy(&self->ring, arg.channel_id_out));
+}
+
+TEST_F(plain, create_unknown_flags)
+{
+	struct io_uring_ipc_channel_create arg;
+	int i;
+
+	for (i = 3; i < 32; i++) {
+		arg = good_create;
+		arg.flags = BIT(i);
+		EXPECT_EQ(-EINVAL, ipc_create_arg(&self->ring, &arg))
+			TH_LOG("flag bit %d", i);
+		arg.flags = BIT(i) | IOIPC_F_BROADCAST;
+		EXPECT_EQ(-EINVAL, ipc_create_arg(&self->ring, &arg))
+			TH_LOG("flag bit %d with BROADCAST", i);
+	}
+}
+
+TEST_F(plain, create_flag_combinations)
+{
+	static const __u32 good[] = {
+		0, IOIPC_F_BROADCAST, IOIPC_F_MULTICAST, IOIPC_F_PRIVATE,
+		IOIPC_F_BROADCAST | IOIPC_F_PRIVATE,
+		IOIPC_F_MULTICAST | IOIPC_F_PRIVATE,
+	};
+	struct io_uring_ipc_channel_create arg = good_create;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		arg = good_create;
+		arg.flags = good[i];
+		EXPECT_EQ(0, ipc_create_arg(&self->ring, &arg));
+	}
+	arg.flags = IOIPC_F_BROADCAST | IOIPC_F_MULTICAST;
+	EXPECT_EQ(-EINVAL, ipc_create_arg(&self->ring, &arg));
+	arg.flags |= IOIPC_F_PRIVATE;
+	EXPECT_EQ(-EINVAL, ipc_create_arg(&self->ring, &arg));
+}
+
+TEST_F(plain, create_reserved)
+{
+	struct io_uring_ipc_channel_create arg;
+	unsigned int i, bit;
+
+	for (i = 0; i < ARRAY_SIZE(arg.reserved); i++) {
+		for (bit = 0; bit < 32; bit++) {
+			arg = good_create;
+			arg.reserved[i] = BIT(bit);
+			EXPECT_EQ(-EINVAL, ipc_create_arg(&self->ring, &arg))
+				TH_LOG("reserved[%u] bit %u", i, bit);
+		}
+	}
+}
+
+TEST_F(plain, create_entries)
+{
+	static const __u32 bad[] = {
+		0, 3, 5, 6, 7, 9, 1000, 32767, 32769, 65536, BIT(31),
+		BIT(31) + 1, UINT32_MAX,
+	};
+	struct io_uring_ipc_channel_create arg;
+	__u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		arg = good_create;
+		arg.ring_entries = bad[i];
+		EXPECT_EQ(-EINVAL, ipc_create_arg(&self->ring, &arg))
+			TH_LOG("%u entries", bad[i]);
+	}
+	for (i = 1; i <= IOIPC_MAX_RING_ENTRIES; i *= 2) {
+		arg = good_create;
+		arg.ring_entries = i;
+		arg.max_msg_size = 1;
+		EXPECT_EQ(0, ipc_create_arg(&self->ring, &arg))
+			TH_LOG("%u entries", i);
+		EXPECT_EQ(0, ipc_destroy(&self->ring, arg.channel_id_out));
+	}
+}
+
+TEST_F(plain, create_size)
+{
+	static const __u32 bad[] = {
+		0, IOIPC_MAX_MSG_SIZE + 1, BIT(21), BIT(31), UINT32_MAX,
+		UINT32_MAX - 4095,
+	};
+	static const __u32 good[] = {
+		1, 2, 3, 63, 64, 65, 4095, 4096, 4097, IOIPC_MAX_MSG_SIZE - 1,
+		IOIPC_MAX_MSG_SIZE,
+	};
+	struct io_uring_ipc_channel_create arg;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		arg = good_create;
+		arg.max_msg_size = bad[i];
+		EXPECT_EQ(-EINVAL, ipc_create_arg(&self->ring, &arg))
+			TH_LOG("size %u", bad[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		arg = good_create;
+		arg.ring_entries = 1;
+		arg.max_msg_size = good[i];
+		EXPECT_EQ(0, ipc_create_arg(&self->ring, &arg))
+			TH_LOG("size %u", good[i]);
+		EXPECT_EQ(0, ipc_destroy(&self->ring, arg.channel_id_out));
+	}
+}
+
+/* The region as a whole has its own limit, INT_MAX bytes. */
+TEST_F(plain, create_region_too_large)
+{
+	static const struct { __u32 entries, size; } bad[] = {
+		{ 2048, IOIPC_MAX_MSG_SIZE },	/* 2 GiB of payload alone */
+		{ 4096, IOIPC_MAX_MSG_SIZE },	/* 4 GiB: 0 in 32 bits */
+		{ 32768, IOIPC_MAX_MSG_SIZE },
+		{ 32768, 65536 },
+		{ 32768, 131072 },
+	};
+	struct io_uring_ipc_channel_create arg;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		arg = good_create;
+		arg.ring_entries = bad[i].entries;
+		arg.max_msg_size = bad[i].size;
+		EXPECT_EQ(-EINVAL, ipc_create_arg(&self->ring, &arg))
+			TH_LOG("%u of %u", bad[i].entries, bad[i].size);
+	}
+}
+
+TEST_F(plain, create_nr_args)
+{
+	static const __u32 bad[] = { 0, 2, 40, BIT(31), UINT32_MAX };
+	struct io_uring_ipc_channel_create arg = good_create;
+	unsigned int i;
+
+	arg.key = 0x5eed0001;
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(-EINVAL,
+			  ipc_register(&self->ring,
+				       IORING_REGISTER_IPC_CHANNEL_CREATE,
+				       &arg, bad[i]));
+	/* Nothing holds the key. */
+	EXPECT_EQ(0, ipc_create_arg(&self->ring, &arg));
+}
+
+TEST_F(plain, create_bad_pointer)
+{
+	struct ring *ring = &self->ring;
+	unsigned int i;
+	int ret;
+
+	ret = ipc_register(ring, IORING_REGISTER_IPC_CHANNEL_CREATE, NULL, 1);
+	EXPECT_TRUE(ret == -EINVAL || ret == -EFAULT);
+	for (i = 0; i < ARRAY_SIZE(bad_pointers); i++)
+		EXPECT_EQ(-EFAULT,
+			  ipc_register(ring,
+				       IORING_REGISTER_IPC_CHANNEL_CREATE,
+				       bad_pointers[i], 1))
+			TH_LOG("pointer %p", bad_pointers[i]);
+}
+
+/* The id cannot be told: the channel must not stay. */
+TEST_F(plain, create_copy_back_fails)
+{
+	struct io_uring_ipc_channel_create arg = good_create, *page;
+	struct ring *ring = &self->ring;
+	struct sub sub;
+	int i;
+
+	arg.key = 0x5eed0002;
+	page = read_only_page(&arg, sizeof(arg));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(-EFAULT, ipc_create_arg(ring, page));
+	EXPECT_EQ(-ENOENT, ipc_attach_key(ring, &sub, arg.key,
+					  IOIPC_SUB_BOTH));
+	EXPECT_EQ(0, ipc_create_arg(ring, &arg));
+}
+
+static const struct io_uring_ipc_channel_attach good_attach = {
+	.flags = IOIPC_SUB_BOTH,
+};
+
+static void check_attach(struct __test_metadata *_metadata, struct ring *ring,
+			 struct io_uring_ipc_channel_attach arg, int want)
+{
+	int fds = count_fds();
+
+	EXPECT_EQ(want, ipc_attach_arg(ring, &arg)) {
+		TH_LOG("flags %#x key %#llx reserved %x %x %x", arg.flags,
+		       (unsigned long long)arg.key, arg.reserved[0],
+		       arg.reserved[1], arg.reserved[2]);
+	}
+	EXPECT_EQ(fds, count_fds());
+}
+
+TEST_F(plain, attach_good)
+{
+	struct io_uring_ipc_channel_attach arg = good_attach;
+	__u32 id;
+
+	ASSERT_EQ(0, ipc_create(&self->ring, &id, 0, 4, 64));
+	arg.channel_id = id;
+	arg.channel_fd = -1;
+	arg.local_id_out = UINT32_MAX;
+	arg.mmap_offset_out = UINT64_MAX;
+	arg.region_size = UINT32_MAX;
+	ASSERT_EQ(0, ipc_attach_arg(&self->ring, &arg));
+	EXPECT_LE(0, arg.channel_fd);
+	EXPECT_NE(0, (int)arg.local_id_out);
+	EXPECT_NE(id, arg.local_id_out);
+	EXPECT_GT(BIT(31), arg.local_id_out);
+	EXPECT_EQ(0, (int)arg.mmap_offset_out);
+	EXPECT_LT(4096, (int)arg.region_size);
+}
+
+TEST_F(plain, attach_flags)
+{
+	struct io_uring_ipc_channel_attach arg = good_attach;
+	__u32 id;
+	int i;
+
+	ASSERT_EQ(0, ipc_create(&self->ring, &id, IOIPC_F_BROADCAST, 4, 64));
+	arg.channel_id = id;
+	arg.flags = 0;
+	check_attach(_metadata, &self->ring, arg, -EINVAL);
+	arg.flags = IOIPC_SUB_REPLAY;
+	check_attach(_metadata, &self->ring, arg, -EINVAL);
+	for (i = 3; i < 32; i++) {
+		arg.flags = IOIPC_SUB_BOTH | BIT(i);
+		check_attach(_metadata, &self->ring, arg, -EINVAL);
+		arg.flags = IOIPC_SUB_RECV | BIT(i);
+		check_attach(_metadata, &self->ring, arg, -EINVAL);
+		arg.flags = BIT(i);
+		check_attach(_metadata, &self->ring, arg, -EINVAL);
+	}
+}
+
+TEST_F(plain, attach_reserved)
+{
+	struct io_uring_ipc_channel_attach arg;
+	unsigned int i, bit;
+	__u32 id;
+
+	ASSERT_EQ(0, ipc_create(&self->ring, &id, 0, 4, 64));
+	for (i = 0; i < ARRAY_SIZE(arg.reserved); i++) {
+		for (bit = 0; bit < 32; bit++) {
+			arg = good_attach;
+			arg.channel_id = id;
+			arg.reserved[i] = BIT(bit);
+			check_attach(_metadata, &self->ring, arg, -EINVAL);
+		}
+	}
+}
+
+TEST_F(plain, attach_unknown)
+{
+	struct io_uring_ipc_channel_attach arg = good_attach;
+	struct ring *ring = &self->ring;
+	struct sub sub;
+	__u32 id;
+
+	check_attach(_metadata, ring, arg, -ENOENT);
+	ASSERT_EQ(0, ipc_create(ring, &id, 0, 4, 64));
+	ASSERT_EQ(0, ipc_attach(ring, &sub, id, IOIPC_SUB_BOTH));
+	arg.channel_id = id + 1000;
+	check_attach(_metadata, ring, arg, -ENOENT);
+	arg.channel_id = UINT32_MAX;
+	check_attach(_metadata, ring, arg, -ENOENT);
+	arg.channel_id = sub.id;
+	check_attach(_metadata, ring, arg, -ENOENT);
+	/* A key is looked up whatever channel_id says. */
+	arg.channel_id = id;
+	arg.key = 0x5eed0003;
+	check_attach(_metadata, ring, arg, -ENOENT);
+}
+
+TEST_F(plain, attach_nr_args)
+{
+	static const __u32 bad[] = { 0, 2, 48, BIT(31), UINT32_MAX };
+	struct io_uring_ipc_channel_attach arg = good_attach;
+	int fds = count_fds();
+	unsigned int i;
+
+	ASSERT_EQ(0, ipc_create(&self->ring, &arg.channel_id, 0, 4, 64));
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(-EINVAL,
+			  ipc_register(&self->ring,
+				       IORING_REGISTER_IPC_CHANNEL_ATTACH,
+				       &arg, bad[i]));
+	EXPECT_EQ(fds, count_fds());
+}
+
+TEST_F(plain, attach_bad_pointer)
+{
+	struct ring *ring = &self->ring;
+	unsigned int i;
+	int ret;
+
+	ret = ipc_register(ring, IORING_REGISTER_IPC_CHANNEL_ATTACH, NULL, 1);
+	EXPECT_TRUE(ret == -EINVAL || ret == -EFAULT);
+	for (i = 0; i < ARRAY_SIZE(bad_pointers); i++)
+		EXPECT_EQ(-EFAULT,
+			  ipc_register(ring,
+				       IORING_REGISTER_IPC_CHANNEL_ATTACH,
+				       bad_pointers[i], 1))
+			TH_LOG("pointer %p", bad_pointers[i]);
+}
+
+/* A subscriber that nobody was told of would hold a broadcast ring up. */
+TEST_F(plain, attach_copy_back_fails)
+{
+	struct io_uring_ipc_channel_attach arg = good_attach, *page;
+	struct ring *ring = &self->ring;
+	int fds = count_fds();
+	struct sub tx;
+	__u32 id;
+	int i;
+
+	ASSERT_EQ(0, ipc_create(ring, &id, IOIPC_F_BROADCAST, 1, 64));
+	arg.channel_id = id;
+	page = read_only_page(&arg, sizeof(arg));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(-EFAULT, ipc_attach_arg(ring, page));
+	EXPECT_EQ(fds, count_fds());
+	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(1, ipc_send(ring, tx.id, "", 1, 0));
+	EXPECT_EQ(0, ipc_destroy(ring, id));
+}
+
+/* No descriptor to be had: no subscriber either. */
+TEST_F(plain, attach_without_descriptors)
+{
+	struct ring *ring = &self->ring;
+	struct rlimit old, none;
+	struct sub tx, sub;
+	__u32 id;
+	int i;
+
+	ASSERT_EQ(0, ipc_create(ring, &id, IOIPC_F_BROADCAST, 1, 64));
+	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
+	none = old;
+	none.rlim_cur = 0;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(-EMFILE, ipc_attach(ring, &sub, id,
+					      IOIPC_SUB_BOTH));
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(1, ipc_send(ring, tx.id, "", 1, 0));
+}
+
+TEST_F(plain, detach)
+{
+	struct ring *ring = &self->ring;
+	struct sub sub;
+	__u32 id;
+
+	ASSERT_EQ(0, ipc_create(ring, &id, 0, 4, 64));
+	ASSERT_EQ(0, ipc_attach(ring, &sub, id, IOIPC_SUB_BOTH));
+	EXPECT_EQ(-EINVAL, ipc_register(ring,
+					IORING_REGISTER_IPC_CHANNEL_DETACH,
+					&sub, sub.id));
+	EXPECT_EQ(-ENOENT, ipc_detach(ring, 0));
+	EXPECT_EQ(-ENOENT, ipc_detach(ring, UINT32_MAX));
+	EXPECT_EQ(-ENOENT, ipc_detach(ring, BIT(31)));
+	EXPECT_EQ(-ENOENT, ipc_detach(ring, sub.id + 1000));
+	EXPECT_EQ(-ENOENT, ipc_detach(ring, id));
+	/* None of that did anything. */
+	EXPECT_EQ(1, ipc_send(ring, sub.id, "", 1, 0));
+	EXPECT_EQ(0, ipc_detach(ring, sub.id));
+	EXPECT_EQ(-ENOENT, ipc_detach(ring, sub.id));
+}
+
+/* A subscriber belongs to the ring that attached. */
+TEST_F(plain, detach_from_another_ring)
+{
+	struct ring *ring = &self->ring, other;
+	struct sub sub;
+	__u32 id;
+
+	ASSERT_EQ(0, ring_open(&other, RING_PLAIN));
+	ASSERT_EQ(0, ipc_create(ring, &id, 0, 4, 64));
+	ASSERT_EQ(0, ipc_attach(ring, &sub, id, IOIPC_SUB_BOTH));
+	EXPECT_EQ(-ENOENT, ipc_detach(&other, sub.id));
+	EXPECT_EQ(-ENOENT, ipc_send(&other, sub.id, "", 1, 0));
+	EXPECT_EQ(-ENOENT, ipc_recv(&other, sub.id, NULL, 0));
+	EXPECT_EQ(1, ipc_send(ring, sub.id, "", 1, 0));
+	EXPECT_EQ(0, ipc_detach(ring, sub.id));
+	ring_close(&other);
+}
+
+TEST_F(plain, destroy)
+{
+	struct ring *ring = &self->ring;
+	struct sub sub;
+	__u32 id;
+
+	ASSERT_EQ(0, ipc_create(ring, &id, 0, 4, 64));
+	ASSERT_EQ(0, ipc_attach(ring, &sub, id, IOIPC_SUB_BOTH));
+	EXPECT_EQ(-EINVAL, ipc_register(ring,
+					IORING_REGISTER_IPC_CHANNEL_DESTROY,
+					&sub, id));
+	EXPECT_EQ(-ENOENT, ipc_destroy(ring, 0));
+	EXPECT_EQ(-ENOENT, ipc_destroy(ring, UINT32_MAX));
+	EXPECT_EQ(-ENOENT, ipc_destroy(ring, BIT(31)));
+	EXPECT_EQ(-ENOENT, ipc_destroy(ring, id + 1000));
+	EXPECT_EQ(-ENOENT, ipc_destroy(ring, sub.id));
+	EXPECT_EQ(1, ipc_send(ring, sub.id, "", 1, 0));
+	EXPECT_EQ(0, ipc_destroy(ring, id));
+	EXPECT_EQ(-ENOENT, ipc_destroy(ring, id));
+}
+
+/*
+ * SQE fields. The channel holds one message; whatever is refused must neither
+ * add one nor take this one.
+ */
+FIXTURE(sqe)
+{
+	struct ring ring;
+	__u32 id;
+	struct sub sub;
+	char buf[64];
+	struct io_uring_sqe *sqe;
+};
+
+#define sqe_data _test_data_sqe
+
+FIXTURE_VARIANT(sqe)
+{
+	bool send;
+};
+
+FIXTURE_VARIANT_ADD(sqe, send)
+{
+	.send = true,
+};
+
+FIXTURE_VARIANT_ADD(sqe, recv)
+{
+	.send = false,
+};
+
+FIXTURE_SETUP(sqe)
+{
+	ASSERT_EQ(0, ring_open(&self->ring, RING_PLAIN));
+	ASSERT_EQ(0, ipc_create(&self->ring, &self->id, 0, 8, 64));
+	ASSERT_EQ(0, ipc_attach(&self->ring, &self->sub, self->id,
+				IOIPC_SUB_BOTH));
+	ASSERT_EQ(3, ipc_send(&self->ring, self->sub.id, "one", 3, 0));
+}
+
+FIXTURE_TEARDOWN(sqe)
+{
+	EXPECT_EQ(3, ipc_recv(&self->ring, self->sub.id, self->buf, 64));
+	EXPECT_EQ(0, memcmp(self->buf, "one", 3));
+	EXPECT_EQ(-EAGAIN, ipc_recv(&self->ring, self->sub.id, self->buf, 64));
+	ring_close(&self->ring);
+}
+
+static struct io_uring_sqe *good_sqe(struct sqe_data *self, bool send)
+{
+	if (send)
+		return prep_send(&self->ring, self->sub.id, "two", 3, 0, 0);
+	return prep_recv(&self->ring, self->sub.id, self->buf, 64, 0, 0);
+}
+
+#define REFUSED(error, field, value) do {				\
+	good_sqe(self, variant->send)->field = (value);			\
+	EXPECT_EQ(error, ring_one(&self->ring)) {			\
+		TH_LOG("%s = %#llx", #field,				\
+		       (unsigned long long)(value));			\
+	}								\
+} while (0)
+
+TEST_F(sqe, ioprio)
+{
+	int i;
+
+	for (i = 0; i < 16; i++) {
+		if (!variant->send && (BIT(i) & (IOIPC_RECV_HDR |
+						 IOIPC_RECV_TRUNC)))
+			continue;
+		REFUSED(-EINVAL, ioprio, BIT(i));
+		if (!variant->send)
+			REFUSED(-EINVAL, ioprio, BIT(i) | IOIPC_RECV_TRUNC);
+	}
+}
+
+TEST_F(sqe, rw_flags)
+{
+	int i;
+
+	for (i = 0; i < 32; i++)
+		REFUSED(-EINVAL, rw_flags, (int)BIT(i));
+}
+
+TEST_F(sqe, offset)
+{
+	int i;
+
+	for (i = 0; i < 64; i++)
+		REFUSED(-EINVAL, off, 1ULL << i);
+}
+
+TEST_F(sqe, buf_index)
+{
+	int i;
+
+	for (i = 0; i < 16; i++)
+		REFUSED(-EINVAL, buf_index, BIT(i));
+}
+
+TEST_F(sqe, unused_words)
+{
+	REFUSED(-EINVAL, addr3, 1);
+	REFUSED(-EINVAL, addr3, 1ULL << 63);
+	REFUSED(-EINVAL, __pad2[0], 1);
+	REFUSED(-EINVAL, __pad2[0], 1ULL << 63);
+	if (!variant->send) {
+		REFUSED(-EINVAL, file_index, 1);
+		REFUSED(-EINVAL, file_index, self->sub.id);
+	}
+}
+
+TEST_F(sqe, personality)
+{
+	int ret;
+
+	REFUSED(-EINVAL, personality, 1);
+	REFUSED(-EINVAL, personality, UINT16_MAX);
+	ret = ipc_register(&self->ring, IORING_REGISTER_PERSONALITY, NULL, 0);
+	ASSERT_LT(0, ret);
+	REFUSED(-EINVAL, personality, ret);
+}
+
+TEST_F(sqe, fixed_file)
+{
+	int fds[1] = { self->sub.fd };
+
+	REFUSED(-EBADF, flags, IOSQE_FIXED_FILE);
+	ASSERT_EQ(0, ipc_register(&self->ring, IORING_REGISTER_FILES, fds, 1));
+	REFUSED(-EBADF, flags, IOSQE_FIXED_FILE);
+	good_sqe(self, variant->send)->flags = IOSQE_FIXED_FILE;
+	self->ring.sqes[(self->ring.tail - 1) & self->ring.sq_mask].fd = 0;
+	EXPECT_EQ(-EBADF, ring_one(&self->ring));
+}
+
+TEST_F(sqe, buffer_select)
+{
+	int ret;
+
+	good_sqe(self, variant->send)->flags = IOSQE_BUFFER_SELECT;
+	ret = ring_one(&self->ring);
+	EXPECT_TRUE(ret == -EINVAL || ret == -EOPNOTSUPP)
+		TH_LOG("result %d", ret);
+}
+
+TEST_F(sqe, unknown_id)
+{
+	REFUSED(-ENOENT, fd, 0);
+	REFUSED(-ENOENT, fd, -1);
+	REFUSED(-ENOENT, fd, INT32_MAX);
+	REFUSED(-ENOENT, fd, INT32_MIN);
+	REFUSED(-ENOENT, fd, (int)(self->sub.id + 1000));
+	/* A descriptor is no id, not even the subscriber's own. */
+	if (self->sub.fd != (int)self->sub.id &&
+	    self->sub.fd != (int)self->id)
+		REFUSED(-ENOENT, fd, self->sub.fd);
+	/* A channel's id does to send, not to receive. */
+	if (!variant->send)
+		REFUSED(-ENOENT, fd, (int)self->id);
+}
+
+/* A bad SQE in the middle of a batch leaves the rest of it alone. */
+TEST_F(sqe, bad_one_in_a_batch)
+{
+	struct ring *ring = &self->ring;
+	int res[3];
+
+	ASSERT_EQ(3, ipc_send(ring, self->sub.id, "two", 3, 0));
+	prep_recv(ring, self->sub.id, self->buf, 64, 0, 0);
+	good_sqe(self, variant->send)->rw_flags = 1;
+	ring->sqes[(ring->tail - 1) & ring->sq_mask].user_data = 1;
+	prep_send(ring, self->sub.id, "one", 3, 0, 2);
+	ASSERT_EQ(0, ring_batch(ring, res, 3));
+	EXPECT_EQ(3, res[0]);
+	EXPECT_EQ(-EINVAL, res[1]);
+	EXPECT_EQ(3, res[2]);
+	EXPECT_EQ(3, ipc_recv(ring, self->sub.id, self->buf, 64));
+}
+
+/* A ring that polls for completions has no use for these opcodes. */
+TEST(iopoll_ring)
+{
+	struct ring ring;
+	struct sub sub;
+	__u32 id;
+
+	ASSERT_EQ(0, ring_open(&ring, IORING_SETUP_IOPOLL));
+	ASSERT_EQ(0, ipc_create(&ring, &id, 0, 4, 64));
+	ASSERT_EQ(0, ipc_attach(&ring, &sub, id, IOIPC_SUB_BOTH));
+	EXPECT_EQ(-EINVAL, ipc_send(&ring, sub.id, "", 1, 0));
+	EXPECT_EQ(-EINVAL, ipc_recv(&ring, sub.id, NULL, 0));
+	ring_close(&ring);
+}
+
+TEST_HARNESS_MAIN

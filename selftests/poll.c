@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0
+/* channel_fd under poll(2), epoll(7) and IORING_OP_POLL_ADD. */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include "channel_fixture.h"
+
+#define BOTH	(POLLIN | POLLOUT)
+
+static short poll_for(int fd, short events, int timeout)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+
+	if (poll(&pfd, 1, timeout) < 0)
+		return -errno;
+	return pfd.revents & (events | POLLERR | POLLHUP | POLLNVAL);
+}
+
+static short poll_now(int fd)
+{
+	return poll_for(fd, BOTH, 0);
+}
+
+TEST_F(channel, pollin)
+{
+	struct ring *ring = &self->ring;
+
+	EXPECT_EQ(0, poll_now(self->rx.fd) & POLLIN);
+	ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, 1));
+	/* Looking changes nothing. */
+	EXPECT_EQ(POLLIN, poll_now(self->rx.fd) & POLLIN);
+	EXPECT_EQ(POLLIN, poll_now(self->rx.fd) & POLLIN);
+	ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, 2));
+	ASSERT_EQ(1, ipc_recv_u32(ring, self->rx.id));
+	EXPECT_EQ(POLLIN, poll_now(self->rx.fd) & POLLIN);
+	ASSERT_EQ(2, ipc_recv_u32(ring, self->rx.id));
+	EXPECT_EQ(0, poll_now(self->rx.fd) & POLLIN);
+	/* One that only sends never has a message. */
+	ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, 3));
+	EXPECT_EQ(0, poll_now(self->tx.fd) & POLLIN);
+	/* A message of no bytes is one. */
+	ASSERT_EQ(3, ipc_recv_u32(ring, self->rx.id));
+	ASSERT_EQ(0, ipc_send(ring, self->tx.id, NULL, 0, 0));
+	EXPECT_EQ(POLLIN, poll_now(self->rx.fd) & POLLIN);
+}
+
+/* Refused sends are no messages. */
+TEST_F(channel, no_pollin_for_failed_sends)
+{
+	struct ring *ring = &self->ring;
+
+	EXPECT_EQ(-EFAULT, ipc_send(ring, self->tx.id, (void *)8, 4, 0));
+	EXPECT_EQ(0, poll_now(self->rx.fd) & POLLIN);
+	EXPECT_EQ(-EMSGSIZE, ipc_send(ring, self->tx.id, self,
+				      CHANNEL_SIZE + 1, 0));
+	EXPECT_EQ(-ENOENT, ipc_send(ring, self->tx.id, "", 1, UINT32_MAX));
+	EXPECT_EQ(0, poll_now(self->rx.fd) & POLLIN);
+}
+
+TEST_F(channel, pollout)
+{
+	struct ring *ring = &self->ring;
+	int i;
+
+	for (i = 0; i < CHANNEL_ENTRIES; i++) {
+		EXPECT_EQ(POLLOUT, poll_now(self->tx.fd));
+		ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, i));
+	}
+	EXPECT_EQ(0, poll_now(self->tx.fd));
+	ASSERT_EQ(-ENOBUFS, ipc_send_u32(ring, self->tx.id, i));
+	EXPECT_EQ(0, poll_now(self->tx.fd));
+	/* One read is room for one. */
+	ASSERT_EQ(0, ipc_recv_u32(ring, self->rx.id));
+	EXPECT_EQ(POLLOUT, poll_now(self->tx.fd));
+	ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, i));
+	EXPECT_EQ(0, poll_now(self->tx.fd));
+}
+
+TEST_F(channel, pollhup_after_destroy)
+{
+	struct ring *ring = &self->ring;
+
+	ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, 1));
+	EXPECT_EQ(0, poll_now(self->rx.fd) & POLLHUP);
+	EXPECT_EQ(0, poll_now(self->tx.fd) & POLLHUP);
+	ASSERT_EQ(0, ipc_destroy(ring, self->id));
+	EXPECT_EQ(POLLHUP, poll_now(self->tx.fd) & POLLHUP);
+	EXPECT_EQ(POLLHUP | POLLIN,
+		  poll_now(self->rx.fd) & (POLLHUP | POLLIN));
+	ASSERT_EQ(1, ipc_recv_u32(ring, self->rx.id));
+	EXPECT_EQ(POLLHUP, poll_now(self->rx.fd) & POLLHUP);
+}
+
+TEST_F(channel, pollhup_after_detach)
+{
+	struct ring *ring = &self->ring;
+
+	ASSERT_EQ(0, ipc_detach(ring, self->rx.id));
+	EXPECT_EQ(POLLHUP, poll_now(self->rx.fd) & POLLHUP);
+	EXPECT_EQ(0, poll_now(self->tx.fd) & POLLHUP);
+	ASSERT_EQ(0, ipc_detach(ring, self->tx.id));
+	EXPECT_EQ(POLLHUP, poll_now(self->tx.fd) & POLLHUP);
+}
+
+TEST_F(channel, pollhup_after_ring_close)
+{
+	struct sub sub;
+	struct ring other;
+
+	ASSERT_EQ(0, ring_open(&other, variant->setup));
+	ASSERT_EQ(0, ipc_attach(&other, &sub, self->id, IOIPC_SUB_BOTH));
+	EXPECT_EQ(POLLOUT, poll_now(sub.fd));
+	ring_close(&other);
+	EXPECT_EQ(POLLHUP, poll_now(sub.fd) & POLLHUP);
+	ring_close(&self->ring);
+	EXPECT_EQ(POLLHUP, poll_now(self->tx.fd) & POLLHUP);
+}
+
+/* Both receivers of a broadcast, either receiver of the others. */
+TEST_F(channel, pollin_of_two_receivers)
+{
+	struct ring *ring = &self->ring;
+	bool broadcast = variant->flags & IOIPC_F_BROADCAST;
+	struct sub more;
+
+	ASSERT_EQ(0, ipc_attach(ring, &more, self->id, IOIPC_SUB_RECV));
+	ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, 1));
+	EXPECT_EQ(POLLIN, poll_now(self->rx.fd) & POLLIN);
+	EXPECT_EQ(POLLIN, poll_now(more.fd) & POLLIN);
+	ASSERT_EQ(1, ipc_recv_u32(ring, self->rx.id));
+	EXPECT_EQ(0, poll_now(self->rx.fd) & POLLIN);
+	EXPECT_EQ(broadcast ? POLLIN : 0, poll_now(more.fd) & POLLIN);
+	/* What is for one is not readable for the other. */
+	if (broadcast)
+		ASSERT_EQ(1, ipc_recv_u32(ring, more.id));
+	ASSERT_EQ(1, ipc_send(ring, self->tx.id, "", 1, more.id));
+	EXPECT_EQ(0, poll_now(self->rx.fd) & POLLIN);
+	EXPECT_EQ(POLLIN, poll_now(more.fd) & POLLIN);
+	/* Behind it comes one for all. */
+	ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, 2));
+	EXPECT_EQ(POLLIN, poll_now(self->rx.fd) & POLLIN);
+	ASSERT_EQ(2, ipc_recv_u32(ring, self->rx.id));
+	EXPECT_EQ(0, poll_now(self->rx.fd) & POLLIN);
+}
+
+/*
+ * Sleepers. What wakes them happens in a child, 50 ms after the gate; the
+ * sleeper must not return before and has to return within five seconds.
+ */
+enum deed { SEND, SEND_BARE, DESTROY };
+
+static pid_t later(struct channel_data *self, unsigned int setup,
+		   enum deed deed, struct gate *ready)
+{
+	struct ring ring;
+	pid_t pid = child_start();
+	struct sub sub = {};
+	int ret = 0;
+
+	if (pid)
+		return pid;
+	if (ring_open(&ring, setup))
+		_exit(10);
+	if (deed == SEND &&
+	    ipc_attach(&ring, &sub, self->id, IOIPC_SUB_SEND))
+		_exit(11);
+	gate_open(ready);
+	sleep_ms(50);
+	switch (deed) {
+	case SEND:
+		ret = ipc_send_u32(&ring, sub.id, 42) != 4;
+		break;
+	case SEND_BARE:
+		ret = ipc_send_u32(&ring, self->id, 42) != 4;
+		break;
+	case DESTROY:
+		ret = ipc_destroy(&ring, self->id);
+		break;
+	}
+	_exit(ret ? 13 : 0);
+}
+
+static void sleep_in_poll(struct __test_metadata *_metadata,
+			  struct channel_data *self, unsigned int setup,
+			  enum deed deed, int fd, short events, short want)
+{
+	unsigned long long start;
+	struct gate ready;
+	pid_t pid;
+
+	ASSERT_EQ(0, gate_init(&ready));
+	pid = later(self, setup, deed, &ready);
+	ASSERT_EQ(0, gate_wait(&ready));
+	start = now_ms();
+	EXPECT_EQ(want, poll_for(fd, events, 5000) & want);
+	EXPECT_LE(10ULL, now_ms() - start);
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+TEST_F(channel, wakes_on_a_message)
+{
+	sleep_in_poll(_metadata, self, variant->setup, SEND, self->rx.fd,
+		      POLLIN, POLLIN);
+	EXPECT_EQ(42, ipc_recv_u32(&self->ring, self->rx.id));
+	/* Again: once asleep is no exception. */
+	sleep_in_poll(_metadata, self, variant->setup, SEND, self->rx.fd,
+		      POLLIN, POLLIN);
+	EXPECT_EQ(42, ipc_recv_u32(&self->ring, self->rx.id));
+}
+
+TEST_F(channel, wakes_on_a_bare_senders_message)
+{
+	sleep_in_poll(_metadata, self, variant->setup, SEND_BARE,
+		      self->rx.fd, POLLIN, POLLIN);
+	EXPECT_EQ(42, ipc_recv_u32(&self->ring, self->rx.id));
+}
+
+TEST_F(channel, wakes_on_destroy)
+{
+	sleep_in_poll(_metadata, self, variant->setup, DESTROY, self->rx.fd,
+		      POLLIN, POLLHUP);
+}
+
+TEST_F(channel, sender_wakes_on_destroy)
+{
+	__u32 i;
+
+	for (i = 0; i < CHANNEL_ENTRIES; i++)
+		ASSERT_EQ(4, ipc_send_u32(&self->ring, self->tx.id, i));
+	sleep_in_poll(_metadata, self, variant->setup, DESTROY, self->tx.fd,
+		      POLLOUT, POLLHUP);
+}
+
+/* Room is made by another process, on a ring of four. */
+TEST_F(channel, wakes_on_room)
+{
+	struct ring *ring = &self->ring;
+	struct gate ready, go;
+	struct sub tx;
+	pid_t pid;
+	int i;
+
+	/* A channel whose only receiver is the child. */
+	ASSERT_EQ(0, gate_init(&ready));
+	ASSERT_EQ(0, gate_init(&go));
+	ASSERT_EQ(0, ipc_create(ring, &self->id, variant->flags, 4, 4));
+	ASSERT_EQ(0, ipc_attach(ring, &tx, self->id, IOIPC_SUB_SEND));
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct ring other;
+		struct sub rx;
+
+		if (ring_open(&other, variant->setup) ||
+		    ipc_attach(&other, &rx, self->id, IOIPC_SUB_RECV))
+			_exit(10);
+		gate_open(&ready);
+		for (i = 0; i < 3; i++) {
+			gate_wait(&go);
+			sleep_ms(50);
+			if (ipc_recv_u32(&other, rx.id) != i)
+				_exit(11);
+		}
+		gate_wait(&go);
+		/* Leaving makes room as well, in broadcast. */
+		sleep_ms(50);
+		if (variant->flags & IOIPC_F_BROADCAST)
+			_exit(ipc_detach(&other, rx.id) ? 12 : 0);
+		_exit(ipc_recv_u32(&other, rx.id) == 3 ? 0 : 13);
+	}
+	ASSERT_EQ(0, gate_wait(&ready));
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(4, ipc_send_u32(ring, tx.id, i));
+	for (; i < 8; i++) {
+		EXPECT_EQ(0, poll_now(tx.fd));
+		gate_open(&go);
+		EXPECT_EQ(POLLOUT, poll_for(tx.fd, POLLOUT, 5000));
+		EXPECT_EQ(4, ipc_send_u32(ring, tx.id, i));
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* A message for somebody else is no reason to wake. */
+TEST_F(channel, sleeps_through_others_messages)
+{
+	struct ring *ring = &self->ring;
+	struct gate ready;
+	struct sub aim;
+	pid_t pid;
+
+	ASSERT_EQ(0, gate_init(&ready));
+	ASSERT_EQ(0, ipc_attach(ring, &aim, self->id, IOIPC_SUB_RECV));
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		gate_open(&ready);
+		_exit(poll_for(self->rx.fd, POLLIN, 150) ? 10 : 0);
+	}
+	ASSERT_EQ(0, gate_wait(&ready));
+	sleep_ms(20);
+	ASSERT_EQ(1, ipc_send(ring, self->tx.id, "", 1, aim.id));
+	ASSERT_EQ(1, ipc_send(ring, self->tx.id, "", 1, aim.id));
+	EXPECT_EQ(POLLIN, poll_for(aim.fd, POLLIN, 0));
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* Several sleepers on one subscriber, in several processes. */
+TEST_F(channel, wakes_every_poller_of_a_subscriber)
+{
+	struct gate ready;
+	pid_t pid[3];
+	int i;
+
+	ASSERT_EQ(0, gate_init(&ready));
+	for (i = 0; i < 3; i++) {
+		pid[i] = child_start();
+		if (!pid[i]) {
+			gate_open(&ready);
+			_exit(poll_for(self->rx.fd, POLLIN, 5000) == POLLIN ?
+			      0 : 10);
+		}
+	}
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, gate_wait(&ready));
+	sleep_ms(20);
+	ASSERT_EQ(4, ipc_send_u32(&self->ring, self->tx.id, 1));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(0, child_wait(pid[i]));
+}
+
+static int epoll_one(int ep, unsigned int *events, int timeout)
+{
+	struct epoll_event event = {};
+	int ret = epoll_wait(ep, &event, 1, timeout);
+
+	*events = event.events;
+	return ret;
+}
+
+TEST_F(channel, epoll_level_and_edge)
+{
+	struct ring *ring = &self->ring;
+	struct epoll_event ev = { .events = EPOLLIN };
+	unsigned int events;
+	int level, edge;
+	__u32 i;
+
+	level = epoll_create1(0);
+	edge = epoll_create1(0);
+	ASSERT_LE(0, level);
+	ASSERT_LE(0, edge);
+	ASSERT_EQ(0, epoll_ctl(level, EPOLL_CTL_ADD, self->rx.fd, &ev));
+	ev.events = EPOLLIN | EPOLLET;
+	ASSERT_EQ(0, epoll_ctl(edge, EPOLL_CTL_ADD, self->rx.fd, &ev));
+	EXPECT_EQ(0, epoll_one(level, &events, 0));
+	EXPECT_EQ(0, epoll_one(edge, &events, 0));
+	for (i = 0; i < 3 * CHANNEL_ENTRIES; i++) {
+		ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, i));
+		ASSERT_EQ(1, epoll_one(level, &events, 1000));
+		EXPECT_EQ(EPOLLIN, (int)events);
+		EXPECT_EQ(1, epoll_one(level, &events, 0));
+		/* Once for each burst that was drained before. */
+		EXPECT_EQ(1, epoll_one(edge, &events, 1000));
+		EXPECT_EQ(EPOLLIN, (int)events);
+		EXPECT_EQ(0, epoll_one(edge, &events, 0));
+		ASSERT_EQ(i, ipc_recv_u32(ring, self->rx.id));
+		EXPECT_EQ(0, epoll_one(level, &events, 0));
+		EXPECT_EQ(0, epoll_one(edge, &events, 0));
+	}
+	ASSERT_EQ(0, ipc_destroy(ring, self->id));
+	EXPECT_EQ(1, epoll_one(level, &events, 1000));
+	EXPECT_EQ(EPOLLHUP, (int)(events & EPOLLHUP));
+	EXPECT_EQ(1, epoll_one(edge, &events, 1000));
+	EXPECT_EQ(EPOLLHUP, (int)(events & EPOLLHUP));
+	close(level);
+	close(edge);
+}
+
+TEST_F(channel, epoll_wakes_on_a_message)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	unsigned int events;
+	struct gate ready;
+	pid_t pid;
+	int ep, i;
+
+	ep = epoll_create1(0);
+	ASSERT_LE(0, ep);
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->rx.fd, &ev));
+	ASSERT_EQ(0, gate_init(&ready));
+	for (i = 0; i < 2; i++) {
+		pid = later(self, variant->setup, SEND, &ready);
+		ASSERT_EQ(0, gate_wait(&ready));
+		EXPECT_EQ(1, epoll_one(ep, &events, 5000));
+		EXPECT_EQ(EPOLLIN, (int)events);
+		EXPECT_EQ(42, ipc_recv_u32(&self->ring, self->rx.id));
+		EXPECT_EQ(0, child_wait(pid));
+	}
+	pid = later(self, variant->setup, DESTROY, &ready);
+	ASSERT_EQ(0, gate_wait(&ready));
+	EXPECT_EQ(1, epoll_one(ep, &events, 5000));
+	EXPECT_EQ(EPOLLHUP, (int)(events & EPOLLHUP));
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* io_uring's own poll, on the same ring the messages go through. */
+TEST_F(channel, poll_add)
+{
+	struct ring *ring = &self->ring;
+	struct io_uring_cqe cqe;
+	struct io_uring_sqe *sqe;
+	__u32 v = 5;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		sqe = ring_sqe(ring);
+		sqe->opcode = IORING_OP_POLL_ADD;
+		sqe->fd = self->rx.fd;
+		sqe->poll32_events = POLLIN;
+		sqe->user_data = 1;
+		ASSERT_EQ(0, ring_enter(ring, 0));
+		sleep_ms(2);
+		EXPECT_FALSE(ring_cqe(ring, &cqe));
+		prep_send(ring, self->tx.id, &v, 4, 0, 2);
+		ASSERT_EQ(0, ring_enter(ring, 2));
+		ASSERT_TRUE(ring_cqe(ring, &cqe));
+		if (cqe.user_data == 2) {
+			EXPECT_EQ(4, cqe.res);
+			ASSERT_TRUE(ring_cqe(ring, &cqe));
+		} else {
+			struct io_uring_cqe sent;
+
+			ASSERT_TRUE(ring_cqe(ring, &sent));
+			EXPECT_EQ(4, sent.res);
+		}
+		EXPECT_EQ(1, (int)cqe.user_data);
+		EXPECT_EQ(POLLIN, cqe.res);
+		EXPECT_EQ(5, ipc_recv_u32(ring, self->rx.id));
+	}
+}
+
+/* A poll that waits when its ring closes, and one that waits for HUP. */
+TEST_F(channel, poll_add_ends)
+{
+	struct ring other;
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe cqe;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, ring_open(&other, variant->setup));
+		sqe = ring_sqe(&other);
+		sqe->opcode = IORING_OP_POLL_ADD;
+		sqe->fd = self->rx.fd;
+		sqe->poll32_events = POLLIN;
+		ASSERT_EQ(0, ring_enter(&other, 0));
+		if (i) {
+			ASSERT_EQ(0, ipc_destroy(&self->ring, self->id));
+			ASSERT_EQ(0, ring_enter(&other, 1));
+			ASSERT_TRUE(ring_cqe(&other, &cqe));
+			EXPECT_EQ(POLLHUP, cqe.res & POLLHUP)
+				TH_LOG("result %d", cqe.res);
+		}
+		ring_close(&other);
+	}
+}
+
+static bool has_number(const char *text, unsigned int number)
+{
+	const char *p = text;
+	char *end;
+
+	while (*p) {
+		if (*p < '0' || *p > '9') {
+			p++;
+			continue;
+		}
+		if (strtoul(p, &end, 10) == number)
+			return true;
+		p = end;
+	}
+	return false;
+}
+
+TEST_F(channel, fdinfo)
+{
+	char path[64], text[2048];
+	char *own;
+	int fd, len;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->rx.fd);
+	fd = open(path, O_RDONLY);
+	ASSERT_LE(0, fd);
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	ASSERT_LT(0, len);
+	text[len] = 0;
+	EXPECT_NE(NULL, strstr(text, "flags:"));
+	/* Below the lines every file has: our own, which name both ids. */
+	own = strstr(text, "ino:");
+	ASSERT_NE(NULL, own);
+	own = strchr(own, '\n');
+	ASSERT_NE(NULL, own);
+	EXPECT_TRUE(has_number(own, self->id))
+		TH_LOG("%s", text);
+	EXPECT_TRUE(has_number(own, self->rx.id))
+		TH_LOG("%s", text);
+	/* It can be read when all is over, too. */
+	ASSERT_EQ(0, ipc_destroy(&self->ring, self->id));
+	ASSERT_EQ(0, ipc_detach(&self->ring, self->rx.id));
+	fd = open(path, O_RDONLY);
+	ASSERT_LE(0, fd);
+	EXPECT_LT(0, read(fd, text, sizeof(text)));
+	close(fd);
+}
+
+TEST_HARNESS_MAIN

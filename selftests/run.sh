@@ -1,0 +1,143 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh [directory [test...]]
+#
+# Runs the tests built in the directory (default: where this file is) one
+# after the other, as root, with the module loaded. Prints KTAP and, last,
+# "N passed, N failed". The exit status is 0 if all passed.
+#
+# IOIPC_MODULE       the module's file, for the tests that unload and load it
+# IOIPC_TEST_MODULE  the module's file built with the first_position parameter
+
+dir=${1:-$(dirname "$0")}
+dir=$(cd "$dir" && pwd) || exit 2
+[ $# -gt 0 ] && shift
+
+all="abi abi_kernel params basic names rights delivery lifetime mmap poll fault
+account rfc unload wrap"
+tests=${*:-$all}
+
+name=io_uring_ipc
+passed=0
+failed=0
+number=0
+counts=$(mktemp /tmp/ipc-counts.XXXXXX) || exit 2
+trap 'rm -f "$counts"' EXIT
+
+# A program that cannot even be judged is a failure.
+fail() {
+	failed=$((failed + 1))
+	number=$((number + 1))
+	echo "not ok $number $1 # $2"
+}
+
+# What a kernel may honestly lack. Set IOIPC_STRICT to allow no skip at all.
+excuses() {
+	[ -n "$IOIPC_STRICT" ] && return
+	printf '%s\n' "kernel without CONFIG_IPC_NS" \
+		"kernel without CONFIG_USERFAULTFD" \
+		"no memory controller in cgroup2"
+}
+
+run_one() {
+	program=$1
+	limit=$2
+	label=$3
+
+	if [ ! -x "$dir/$program" ]; then
+		fail "$label" "not built"
+		return
+	fi
+	set -- -t "$limit" -c "$counts"
+	while IFS= read -r reason; do
+		[ -n "$reason" ] && set -- "$@" -s "$reason"
+	done <<-END
+	$(excuses)
+	END
+	echo "# $label"
+	: > "$counts"
+	start=$(date +%s)
+	"$dir/supervise" "$@" "$dir/$program"
+	status=$?
+	seconds=$(($(date +%s) - start))
+	if ! read -r good bad < "$counts"; then
+		fail "$label" "supervise ended with $status"
+		return
+	fi
+	passed=$((passed + good))
+	failed=$((failed + bad))
+	number=$((number + 1))
+	if [ "$bad" -eq 0 ]; then
+		echo "ok $number $label # $good passed, $seconds s"
+	else
+		echo "not ok $number $label # $good passed, $bad failed, $seconds s"
+	fi
+}
+
+loaded() {
+	grep -q "^$name " /proc/modules
+}
+
+# Once more with positions that start shortly before 2^32.
+run_wrap() {
+	if [ ! -f "$IOIPC_TEST_MODULE" ]; then
+		fail wrap "IOIPC_TEST_MODULE names no module"
+		return
+	fi
+	if [ ! -f "$IOIPC_MODULE" ]; then
+		fail wrap "IOIPC_MODULE names no module"
+		return
+	fi
+	# 2^32 - 8, - 5 and - 1: at a slot's edge, across one, the last one.
+	for first in 4294967288 4294967291 4294967295; do
+		if loaded && ! rmmod "$name"; then
+			fail "wrap from $first" "the module cannot be unloaded"
+			break
+		fi
+		if ! insmod "$IOIPC_TEST_MODULE" "first_position=$first"; then
+			fail "wrap from $first" "the module cannot be loaded"
+			break
+		fi
+		IOIPC_FIRST_POSITION=$first
+		export IOIPC_FIRST_POSITION
+		run_one wrap 60 "wrap from $first"
+		unset IOIPC_FIRST_POSITION
+	done
+	if loaded && ! rmmod "$name"; then
+		fail wrap "the module cannot be unloaded"
+	fi
+	loaded || insmod "$IOIPC_MODULE" ||
+		fail wrap "the module cannot be loaded again"
+}
+
+run_unload() {
+	if [ ! -f "$IOIPC_MODULE" ]; then
+		fail unload "IOIPC_MODULE names no module"
+		return
+	fi
+	run_one unload 90 unload
+	loaded || insmod "$IOIPC_MODULE" ||
+		fail unload "the module cannot be loaded again"
+}
+
+export IOIPC_MODULE
+
+echo "KTAP version 1"
+if ! loaded; then
+	echo "Bail out! $name is not loaded"
+	echo "0 passed, 1 failed"
+	exit 1
+fi
+
+for test in $tests; do
+	case $test in
+	wrap)	run_wrap ;;
+	unload)	run_unload ;;
+	*)	run_one "$test" 120 "$test" ;;
+	esac
+done
+
+echo "1..$number"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

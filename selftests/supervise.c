@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * supervise [-t seconds] [-c file] [-s reason]... program [argument]...
+ *
+ * Runs one test program, passes its KTAP on, and looks at the kernel's log
+ * after each result: lines that mean trouble make that result "not ok". A
+ * program that takes too long is killed with all it started, and one that
+ * yields no result, or fewer than it announced, counts as a failure. So does a
+ * skipped test, unless its reason contains one of those given with -s.
+ *
+ * "passed failed" is written to the file. The exit status is 0 if none failed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+static const char * const trouble[] = {
+	"WARNING", "BUG", "Oops", "KASAN", "UBSAN", "KCSAN", "KFENCE",
+	"possible recursive", "possible circular", "circular locking",
+	"inconsistent lock", "inconsistent {", "suspicious RCU", "refcount_t",
+	"Call Trace", "hung task", "blocked for more than", "kmemleak",
+	"sleeping function", "general protection", "scheduling while atomic",
+	"Unable to handle", "stack segment", "rcu_preempt detected",
+	"rcu_sched detected", "soft lockup", "hard LOCKUP", "list_add",
+	"list_del", "bad page", "Bad page", "use-after-free", "out of bounds",
+	"rust_kernel: panicked", "rust_panic", "panicked at", "Kernel panic",
+};
+
+#define SLOW_MS	250	/* a case that takes longer is remarked on */
+
+static const char *excuses[16];
+static unsigned int n_excuses;
+static unsigned int passed, failed, planned;
+static bool finished;
+static int kmsg = -1;
+
+static unsigned long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+static void say(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	fflush(stdout);
+}
+
+/* Opens at what comes next. */
+static void open_log(void)
+{
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (kmsg >= 0)
+		lseek(kmsg, 0, SEEK_END);
+}
+
+static bool is_trouble(const char *line)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(trouble); i++)
+		if (strstr(line, trouble[i]))
+			return true;
+	return false;
+}
+
+/*
+ * All new lines. If one of them means trouble, all of them are shown: a report
+ * has many lines and only some have such a word.
+ */
+static bool log_has_trouble(void)
+{
+	static char seen[1 << 18];
+	char record[8192], *text, *end;
+	bool bad = false;
+	size_t used = 0;
+	ssize_t len;
+
+	if (kmsg < 0)
+		return false;
+	for (;;) {
+		len = read(kmsg, record, sizeof(record) - 1);
+		if (len < 0 && errno == EPIPE)
+			continue;	/* overwritten meanwhile */
+		if (len <= 0)
+			break;
+		record[len] = 0;
+		text = strchr(record, ';');
+		text = text ? text + 1 : record;
+		end = strchr(text, '\n');
+		if (end)
+			*end = 0;
+		bad |= is_trouble(text);
+		if (used + strlen(text) + 16 < sizeof(seen))
+			used += sprintf(seen + used, "# kernel: %s\n", text);
+	}
+	if (bad)
+		say("%.*s", (int)used, seen);
+	return bad;
+}
+
+static bool excused(const char *line)
+{
+	unsigned int i;
+
+	for (i = 0; i < n_excuses; i++)
+		if (strstr(line, excuses[i]))
+			return true;
+	return false;
+}
+
+/* A result line: judge it, and pass on what it became. */
+static void result(const char *line)
+{
+	static unsigned long long last;
+	bool ok = !strncmp(line, "ok ", 3);
+	const char *rest = line + (ok ? 3 : 7);
+	const char *skip = strstr(line, "# SKIP");
+
+	if (log_has_trouble()) {
+		say("not ok %s # the kernel complained\n", rest);
+		failed++;
+	} else if (skip && !excused(skip)) {
+		say("not ok %s # unexpected skip\n", rest);
+		failed++;
+	} else {
+		say("%s\n", line);
+		if (ok)
+			passed++;
+		else
+			failed++;
+	}
+	if (last && now_ms() - last > SLOW_MS)
+		say("# that took %llu ms\n", now_ms() - last);
+	last = now_ms();
+}
+
+static void take_line(const char *line)
+{
+	if (!strncmp(line, "ok ", 3) || !strncmp(line, "not ok ", 7)) {
+		result(line);
+		return;
+	}
+	sscanf(line, "1..%u", &planned);
+	if (!strncmp(line, "# Totals:", 9))
+		finished = true;
+	say("%s\n", line);
+}
+
+/* Split what was read into lines; the rest is kept for the next read. */
+static bool take_output(int fd)
+{
+	static char buf[65536];
+	static size_t used;
+	char *start = buf, *end;
+	ssize_t len;
+
+	len = read(fd, buf + used, sizeof(buf) - 1 - used);
+	if (len <= 0)
+		return false;
+	used += len;
+	buf[used] = 0;
+	while ((end = memchr(start, '\n', buf + used - start))) {
+		*end = 0;
+		take_line(start);
+		start = end + 1;
+	}
+	used -= start - buf;
+	memmove(buf, start, used);
+	if (used == sizeof(buf) - 1)
+		used = 0;
+	return true;
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[64], text[512], *p;
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return 0;
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (len <= 0)
+		return 0;
+	text[len] = 0;
+	/* pid (name) state parent: the name may contain anything. */
+	p = strrchr(text, ')');
+	return p && strlen(p) > 4 ? atoi(p + 4) : 0;
+}
+
+/* Orphans come to us: kill our children until there are none. */
+static void kill_all(void)
+{
+	unsigned long long until = now_ms() + 3000;
+	struct dirent *entry;
+	bool any = true;
+	DIR *dir;
+
+	while (any && now_ms() < until) {
+		any = false;
+		dir = opendir("/proc");
+		while (dir && (entry = readdir(dir))) {
+			pid_t pid = atoi(entry->d_name);
+
+			if (pid > 0 && parent_of(pid) == getpid()) {
+				kill(pid, SIGKILL);
+				any = true;
+			}
+		}
+		if (dir)
+			closedir(dir);
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		if (any)
+			usleep(2000);
+	}
+	if (any)
+		say("# processes that do not die are left behind\n");
+}
+
+static void run(char **argv, unsigned int seconds)
+{
+	unsigned long long until = now_ms() + seconds * 1000ULL;
+	struct pollfd pfd = { .events = POLLIN };
+	int out[2];
+	pid_t pid;
+
+	if (pipe(out))
+		return;
+	pid = fork();
+	if (!pid) {
+		dup2(out[1], STDOUT_FILENO);
+		dup2(out[1], STDERR_FILENO);
+		close(out[0]);
+		close(out[1]);
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	close(out[1]);
+	pfd.fd = out[0];
+	/* Not until end of file: a stuck child may hold the pipe open. */
+	while (!finished && now_ms() < until) {
+		if (poll(&pfd, 1, 200) > 0 && !take_output(out[0]))
+			break;
+	}
+	if (!finished && now_ms() >= until) {
+		say("not ok - %s # took more than %u seconds, killed\n",
+		    argv[0], seconds);
+		failed++;
+	}
+	/* Let it end by itself: its last steps are part of the test. */
+	until = now_ms() + 2000;
+	while (now_ms() < until && waitpid(pid, NULL, WNOHANG) == 0)
+		usleep(1000);
+	kill_all();
+	close(out[0]);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int seconds = 120;
+	const char *counts = NULL;
+	FILE *file;
+	int opt;
+
+	while ((opt = getopt(argc, argv, "+t:c:s:")) != -1) {
+		if (opt == 't')
+			seconds = atoi(optarg);
+		else if (opt == 'c')
+			counts = optarg;
+		else if (opt == 's' && n_excuses < ARRAY_SIZE(excuses))
+			excuses[n_excuses++] = optarg;
+		else
+			return 2;
+	}
+	if (optind >= argc)
+		return 2;
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	open_log();
+	if (kmsg < 0) {
+		say("not ok - %s # /dev/kmsg: %s\n", argv[optind],
+		    strerror(errno));
+		failed++;
+	}
+	run(argv + optind, seconds);
+
+	/* What a program leaves to workers of the kernel shows a bit later. */
+	usleep(50000);
+	if (log_has_trouble()) {
+		say("not ok - %s # the kernel complained after the last test\n",
+		    argv[optind]);
+		failed++;
+	}
+	if (!passed && !failed) {
+		say("not ok - %s # no results\n", argv[optind]);
+		failed++;
+	} else if (passed + failed < planned || !planned) {
+		say("not ok - %s # %u results of %u\n", argv[optind],
+		    passed + failed, planned);
+		failed++;
+	}
+	if (counts) {
+		file = fopen(counts, "w");
+		if (!file || fprintf(file, "%u %u\n", passed, failed) < 0 ||
+		    fclose(file))
+			return 2;
+	}
+	return failed ? 1 : 0;
+}
