@@ -7,7 +7,7 @@
 use super::{bindings, inode::Inode, wait_queue::PollRequest};
 use core::{marker::PhantomData, ptr, ptr::NonNull};
 use kernel::{
-    bindings::{file, file_operations, inode, poll_table, seq_file, vm_area_struct, __poll_t},
+    bindings::{__poll_t, file, file_operations, inode, poll_table, seq_file, vm_area_struct},
     error::{from_err_ptr, from_result},
     ffi::c_int,
     fs::{File, LocalFile},

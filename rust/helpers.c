@@ -196,6 +196,7 @@ unsigned int helper_poll_requested(const struct poll_table_struct *table)
 
 bool helper_waitqueue_active(struct wait_queue_head *queue)
 {
+	/* The barrier that makes this more than a hint is the caller's. */
 	return waitqueue_active(queue);
 }
 

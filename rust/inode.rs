@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 use kernel::{
     bindings::inode,
     error::to_result,
+    ffi::c_int,
     fs::File,
     prelude::*, //
 };
@@ -53,10 +54,10 @@ impl Inode {
         let mask = match access {
             Access::Read => kernel::bindings::MAY_READ,
             Access::Write => kernel::bindings::MAY_WRITE,
-        };
+        } as c_int;
 
         // SAFETY: By the type's invariant the inode is alive.
-        to_result(unsafe { bindings::helper_inode_permission(self.0.as_ptr(), mask as _) })
+        to_result(unsafe { bindings::helper_inode_permission(self.0.as_ptr(), mask) })
     }
 
     /// Whether the caller owns the inode, or is capable over its owner (`CAP_FOWNER`).

@@ -96,8 +96,20 @@ impl Sqe {
             };
         }
         once!(
-            opcode, flags, ioprio, fd, off, addr, len, op_flags, user_data, buf_index, personality,
-            file_index, addr3, pad2
+            opcode,
+            flags,
+            ioprio,
+            fd,
+            off,
+            addr,
+            len,
+            op_flags,
+            user_data,
+            buf_index,
+            personality,
+            file_index,
+            addr3,
+            pad2
         )
     }
 }

@@ -39,7 +39,7 @@ static const char * const trouble[] = {
 	"rust_kernel: panicked", "rust_panic", "panicked at", "Kernel panic",
 };
 
-#define SLOW_MS	250	/* a case that takes longer is remarked on */
+#define SLOW_MS	1000	/* a case that takes longer is remarked on */
 
 static const char *excuses[16];
 static unsigned int n_excuses;

@@ -14,7 +14,6 @@
 use super::{
     delivery::Mode,
     members::{Member, Members, SleepCounts, Table, Wait},
-    ring::{Claim, Header, Memory, Ring, Slot},
     rfl::{
         atomic::{full_barrier, Word32},
         inode::{Access, Inode},
@@ -22,6 +21,7 @@ use super::{
         shared_region::{Layout, SharedRegion},
         wait_queue::events,
     },
+    ring::{Claim, Header, Memory, Ring, Slot},
     senders::Senders,
     uapi,
 };

@@ -6,13 +6,7 @@ use super::rfl::{
     atomic::{Word32, Word64},
     wait_queue::{events, WaitQueue},
 };
-use kernel::{
-    alloc::flags::GFP_KERNEL_ACCOUNT,
-    c_str,
-    prelude::*,
-    static_lock_class,
-    sync::Arc,
-};
+use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, c_str, prelude::*, static_lock_class, sync::Arc};
 
 /// Subscribers a channel can have.
 pub(crate) const MAX_MEMBERS: usize = 4096;

@@ -95,16 +95,15 @@ impl Drop for Registration {
     }
 }
 
-/// A ring's table.
+/// A ring's table, which the holder of the ring's `uring_lock` alone may use.
 ///
 /// # Safety
 ///
-/// The caller must hold the ring's `uring_lock`, and use no other reference to the table
-/// meanwhile. `open()` must have been called and `release()` not.
+/// The caller must hold `uring_lock`.
 #[inline(always)]
-unsafe fn handles(ring: &RingContext) -> &mut Handles {
-    // SAFETY: `open()` has put the table there, and it is ours alone while we hold the lock.
-    unsafe { &mut *ring.ipc().cast::<Handles>() }
+unsafe fn handles(ring: &RingContext) -> *mut Handles {
+    // SAFETY: By the function's contract the lock is held.
+    unsafe { ring.ipc() }.cast()
 }
 
 /// # Safety
@@ -127,11 +126,12 @@ unsafe extern "C" fn open(ctx: *mut bindings::io_ring_ctx) -> c_int {
 ///
 /// # Safety
 ///
-/// As for [`handles`]; the ring has no table afterwards.
+/// The caller must hold `uring_lock`, the ring must have a table, and no reference to it may be
+/// used after this.
 unsafe fn take_handles(ring: &RingContext) -> KBox<Handles> {
     // SAFETY: `open()` has put the table there, and nobody finds it after this.
     unsafe {
-        let handles = KBox::from_raw(ring.ipc().cast::<Handles>());
+        let handles = KBox::from_raw(handles(ring));
 
         ring.set_ipc(core::ptr::null_mut());
         handles
@@ -160,8 +160,8 @@ unsafe extern "C" fn reg(
 ) -> c_int {
     // SAFETY: The caller's ring lives.
     let ring = unsafe { RingContext::from_raw(ctx) };
-    // SAFETY: The ring has a table, and the caller holds `uring_lock`.
-    let handles = unsafe { handles(ring) };
+    // SAFETY: The ring has a table, and the caller holds `uring_lock`: it is ours alone.
+    let handles = unsafe { &mut *handles(ring) };
     let result = register::register(handles, opcode, UserPtr::from_ptr(arg), nr_args);
 
     if handles.is_empty() {
@@ -174,7 +174,10 @@ unsafe extern "C" fn reg(
 /// # Safety
 ///
 /// Called by the hooks only, with `uring_lock` held, for a new request of a ring with a table.
-unsafe extern "C" fn prep(req: *mut bindings::io_kiocb, sqe: *const bindings::io_uring_sqe) -> c_int {
+unsafe extern "C" fn prep(
+    req: *mut bindings::io_kiocb,
+    sqe: *const bindings::io_uring_sqe,
+) -> c_int {
     // SAFETY: The request is new and the caller's.
     let req = unsafe { Request::from_raw(req) };
     // SAFETY: The entry is the one that the request is made from.
@@ -194,10 +197,9 @@ fn prepare(req: &mut Request, sqe: &Sqe) -> Result {
         return Err(EBADF);
     }
     let id = sqe.fd as u32;
-    // SAFETY: `prep()` is called with `uring_lock` held, for a ring with a table, and nothing
-    // below uses the table again.
-    let handles = unsafe { handles(req.ring()) };
-    let mut file = handles.subscriber(id).cloned();
+    // SAFETY: `prep()` is called with `uring_lock` held, for a ring with a table, and nobody
+    // changes it meanwhile.
+    let mut file = unsafe { &*handles(req.ring()) }.subscriber(id).cloned();
 
     if sqe.opcode == uapi::OP_SEND {
         req.set_command(SendCommand::parse(sqe)?);

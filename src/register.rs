@@ -151,11 +151,7 @@ fn create(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
 }
 
 /// Makes a channel, and the file of those who send to it without attaching.
-fn make_channel(
-    id: u32,
-    parameters: Parameters,
-    mode: u32,
-) -> Result<(Arc<Channel>, ARef<File>)> {
+fn make_channel(id: u32, parameters: Parameters, mode: u32) -> Result<(Arc<Channel>, ARef<File>)> {
     let (door, inode) = UnboundFile::<Subscriber>::new(mode as u16)?;
     let channel = Channel::new(id, parameters, inode)?;
     let rights = Rights {

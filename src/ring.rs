@@ -111,7 +111,7 @@ impl ClaimWord {
     const DONE: u64 = 2;
 
     #[inline(always)]
-    const fn new(position: u64, state: u64) -> u64 {
+    const fn encode(position: u64, state: u64) -> u64 {
         (position << 2) | state
     }
 }
@@ -293,8 +293,8 @@ impl<M: Memory> Ring<M> {
 
         claim
             .replace(
-                ClaimWord::new(position, ClaimWord::FREE),
-                ClaimWord::new(position, ClaimWord::TAKEN),
+                ClaimWord::encode(position, ClaimWord::FREE),
+                ClaimWord::encode(position, ClaimWord::TAKEN),
             )
             // Not `then_some()`: a `Taken` made in vain would give back what is another's.
             .then(|| Taken {
@@ -337,8 +337,8 @@ impl<M: Memory> Ring<M> {
                 // Acquire: pairs with the release in `Taken::done()`.
                 let claim = slot.claim.load_acquire();
                 let target = slot.target.load_relaxed();
-                let free = ClaimWord::new(head, ClaimWord::FREE);
-                let done = ClaimWord::new(head, ClaimWord::DONE);
+                let free = ClaimWord::encode(head, ClaimWord::FREE);
+                let done = ClaimWord::encode(head, ClaimWord::DONE);
                 let given_up = || {
                     claim == free
                         && target != 0
@@ -396,9 +396,9 @@ enum SlotState {
 impl SlotState {
     #[inline(always)]
     fn of(claim: u64, position: u64) -> Self {
-        if claim == ClaimWord::new(position, ClaimWord::FREE) {
+        if claim == ClaimWord::encode(position, ClaimWord::FREE) {
             Self::Free
-        } else if claim == ClaimWord::new(position, ClaimWord::TAKEN) {
+        } else if claim == ClaimWord::encode(position, ClaimWord::TAKEN) {
             Self::Taken
         } else {
             Self::Passed
@@ -438,7 +438,7 @@ impl<M: Memory> Claim<'_, M> {
         slot.uid.store_relaxed(record.uid);
         slot.gid.store_relaxed(record.gid);
         slot.claim
-            .store_relaxed(ClaimWord::new(self.position, ClaimWord::FREE));
+            .store_relaxed(ClaimWord::encode(self.position, ClaimWord::FREE));
         // Release: pairs with the acquire in `Ring::published()`.
         slot.seq.store_release(self.position + 1);
     }
@@ -478,7 +478,7 @@ impl<M: Memory> Taken<'_, M> {
             .memory
             .slot(self.position)
             .claim
-            .store_release(ClaimWord::new(self.position, ClaimWord::DONE));
+            .store_release(ClaimWord::encode(self.position, ClaimWord::DONE));
         // Only spares the next search a step, so it need not succeed.
         if self.cursor.load_relaxed() == self.position {
             self.cursor.raise(self.position + 1);
@@ -494,6 +494,6 @@ impl<M: Memory> Drop for Taken<'_, M> {
             .memory
             .slot(self.position)
             .claim
-            .store_release(ClaimWord::new(self.position, ClaimWord::FREE));
+            .store_release(ClaimWord::encode(self.position, ClaimWord::FREE));
     }
 }

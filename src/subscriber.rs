@@ -130,10 +130,18 @@ impl AnonFile for Subscriber {
 
         seq_print!(m, "ipc-channel:\t{}\n", channel.id);
         seq_print!(m, "ipc-mode:\t{}\n", channel.parameters.mode.name());
-        seq_print!(m, "ipc-private:\t{}\n", u32::from(channel.parameters.private));
+        seq_print!(
+            m,
+            "ipc-private:\t{}\n",
+            u32::from(channel.parameters.private)
+        );
         seq_print!(m, "ipc-destroyed:\t{}\n", u32::from(channel.is_destroyed()));
         seq_print!(m, "ipc-entries:\t{}\n", channel.parameters.ring_entries);
-        seq_print!(m, "ipc-max-msg-size:\t{}\n", channel.parameters.max_msg_size);
+        seq_print!(
+            m,
+            "ipc-max-msg-size:\t{}\n",
+            channel.parameters.max_msg_size
+        );
         seq_print!(m, "ipc-tail:\t{}\n", channel.ring().tail());
         seq_print!(m, "ipc-head:\t{}\n", channel.ring().head());
         seq_print!(m, "ipc-subscribers:\t{}\n", members);

@@ -10,14 +10,10 @@ use zerocopy_derive::Immutable;
 pub(crate) const OP_SEND: u8 = bindings::io_uring_op_IORING_OP_IPC_SEND as u8;
 pub(crate) const OP_RECV: u8 = bindings::io_uring_op_IORING_OP_IPC_RECV as u8;
 
-pub(crate) const CREATE: u32 =
-    bindings::io_uring_register_op_IORING_REGISTER_IPC_CHANNEL_CREATE as u32;
-pub(crate) const ATTACH: u32 =
-    bindings::io_uring_register_op_IORING_REGISTER_IPC_CHANNEL_ATTACH as u32;
-pub(crate) const DETACH: u32 =
-    bindings::io_uring_register_op_IORING_REGISTER_IPC_CHANNEL_DETACH as u32;
-pub(crate) const DESTROY: u32 =
-    bindings::io_uring_register_op_IORING_REGISTER_IPC_CHANNEL_DESTROY as u32;
+pub(crate) const CREATE: u32 = bindings::io_uring_register_op_IORING_REGISTER_IPC_CHANNEL_CREATE;
+pub(crate) const ATTACH: u32 = bindings::io_uring_register_op_IORING_REGISTER_IPC_CHANNEL_ATTACH;
+pub(crate) const DETACH: u32 = bindings::io_uring_register_op_IORING_REGISTER_IPC_CHANNEL_DETACH;
+pub(crate) const DESTROY: u32 = bindings::io_uring_register_op_IORING_REGISTER_IPC_CHANNEL_DESTROY;
 
 pub(crate) const MAX_RING_ENTRIES: u32 = bindings::IOIPC_MAX_RING_ENTRIES;
 pub(crate) const MAX_MSG_SIZE: u32 = 1 << 20;
