@@ -377,6 +377,44 @@ TEST_F(channel, epoll_level_and_edge)
 	close(edge);
 }
 
+/*
+ * Who polls for edges calls poll() no more: an operation that found nothing is
+ * all the kernel learns before the program sleeps.
+ */
+TEST_F(channel, epoll_edge_alone)
+{
+	struct ring *ring = &self->ring;
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	unsigned int events, i;
+	int in, out;
+
+	in = epoll_create1(0);
+	out = epoll_create1(0);
+	ASSERT_LE(0, in);
+	ASSERT_LE(0, out);
+	ASSERT_EQ(0, epoll_ctl(in, EPOLL_CTL_ADD, self->rx.fd, &ev));
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, i));
+		ASSERT_EQ(1, epoll_one(in, &events, 1000));
+		EXPECT_EQ(EPOLLIN, (int)events);
+		ASSERT_EQ(i, ipc_recv_u32(ring, self->rx.id));
+		ASSERT_EQ(-EAGAIN, ipc_recv_u32(ring, self->rx.id));
+	}
+
+	ev.events = EPOLLOUT | EPOLLET;
+	ASSERT_EQ(0, epoll_ctl(out, EPOLL_CTL_ADD, self->tx.fd, &ev));
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(1, epoll_one(out, &events, 1000));
+		EXPECT_EQ(EPOLLOUT, (int)events);
+		while (ipc_send_u32(ring, self->tx.id, 0) == 4)
+			;
+		ASSERT_EQ(-ENOBUFS, ipc_send_u32(ring, self->tx.id, 0));
+		ASSERT_EQ(0, ipc_recv_u32(ring, self->rx.id));
+	}
+	close(in);
+	close(out);
+}
+
 TEST_F(channel, epoll_wakes_on_a_message)
 {
 	struct epoll_event ev = { .events = EPOLLIN };

@@ -150,9 +150,14 @@ impl Receive<'_> {
         let record = ring.record(position);
         let copied = self.copy(position, &record);
 
-        // Detached meanwhile: then nothing has held the message.
         if !ring.unchanged(position) {
-            return Err(ENOENT);
+            // Nothing has held the message: another receive of this subscriber has passed it, or
+            // the subscriber has been detached.
+            return if self.member.is_detached() {
+                Err(ENOENT)
+            } else {
+                Ok(Copied::Lost)
+            };
         }
         Ok(match copied {
             Copied::Whole(_) if !ring.pass(&self.member.cursor, position) => Copied::Lost,

@@ -4,6 +4,7 @@
 
 use super::{
     channel::{Channel, Region},
+    members::{Member, Wait},
     rfl::{
         identity,
         inode::Access,
@@ -60,14 +61,16 @@ pub(crate) fn send(subscriber: &Subscriber, command: &SendCommand, user_data: u6
         return Err(ENOENT);
     }
 
+    let sender = &*subscriber.member;
     let message = Message {
         channel,
+        sender,
         record: Record {
             sender_data: user_data,
             offset: 0,
             len: command.len,
             target: command.target,
-            sender_id: subscriber.member.id,
+            sender_id: sender.id,
             // The mapping is the same for receivers in all namespaces.
             uid: bindings::DEFAULT_OVERFLOWUID,
             gid: bindings::DEFAULT_OVERFLOWGID,
@@ -90,20 +93,35 @@ fn ring_full() -> Error {
 /// A message on its way into the ring.
 struct Message<'a> {
     channel: &'a Channel,
+    sender: &'a Member,
     record: Record,
 }
 
-impl Message<'_> {
+impl<'a> Message<'a> {
     /// Publishes the message, with a payload that is the kernel's already.
     #[inline]
     fn publish(mut self, payload: &[u8]) -> Result {
-        let claim = self.channel.claim().ok_or_else(ring_full)?;
+        let claim = self.claim()?;
         let position = claim.position();
         let region = self.channel.region();
 
         region.write(position, payload);
         self.finish(claim);
         Ok(())
+    }
+
+    /// Claims a slot for the message.
+    #[inline]
+    fn claim(&self) -> Result<Claim<'a, Region>> {
+        match self.channel.claim() {
+            Some(claim) => Ok(claim),
+            // An edge-triggered poller looks here, not at `poll`, before it sleeps.
+            None if self.sender.writers.is_active() => {
+                self.channel.fall_asleep(self.sender, Wait::Room);
+                self.channel.claim().ok_or_else(ring_full)
+            }
+            None => Err(ring_full()),
+        }
     }
 
     /// Publishes the slot with its payload, and wakes those whom it is for.
@@ -122,7 +140,7 @@ impl Message<'_> {
         // Now, while nothing is held: the copy below does not fault.
         payload.fault_in_readable()?;
 
-        let claim = self.channel.claim().ok_or_else(ring_full)?;
+        let claim = self.claim()?;
         let position = claim.position();
         let region = self.channel.region();
 

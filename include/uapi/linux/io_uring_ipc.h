@@ -160,6 +160,9 @@ struct io_uring_ipc_msg_hdr {
  * @data_offset:	where the payloads start, bytes from the region's start
  * @data_stride:	bytes from one slot's payload to the next
  *
+ * The mapping shows all that is in the ring, whomever it was sent to. Where
+ * that is too much, make the channel IOIPC_F_PRIVATE.
+ *
  * A reader loads a descriptor's @seq (acquire), uses the message, and loads
  * @seq again: if it changed, the slot was reused meanwhile and what was read
  * is void.
