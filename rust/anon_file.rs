@@ -27,7 +27,7 @@ pub(crate) trait AnonFile: Sized + Send + Sync + 'static {
     fn operations() -> &'static FileOperations<Self>;
 
     /// Queues the caller where it wants to wait, and says which events are there (`EPOLL*`).
-    fn poll(&self, request: &PollRequest<'_>) -> u32;
+    fn poll<'a>(&'a self, request: &PollRequest<'a>) -> u32;
 
     /// Maps the file. The mapping holds a reference to the file.
     fn mmap(&self, vma: &VmaNew) -> Result;

@@ -22,23 +22,24 @@
 
 bool helper_access_ok(u64 addr, size_t len)
 {
-	return access_ok(u64_to_user_ptr(addr), len);
+	if (!access_ok(u64_to_user_ptr(addr), len))
+		return false;
+	/* As for every copy that is not checked again. */
+	barrier_nospec();
+	return true;
 }
 
 /*
- * The copies run with page faults and preemption off: what another task waits
- * for while they run is over when they return. Both return the bytes that
- * were not copied. The caller has called access_ok().
+ * The copies do not sleep. Both return the bytes that were not copied. The
+ * caller has called access_ok().
  */
 size_t helper_copy_from_user_nofault(void *dst, u64 src, size_t len)
 {
 	size_t left;
 
-	preempt_disable();
 	pagefault_disable();
 	left = __copy_from_user_inatomic(dst, u64_to_user_ptr(src), len);
 	pagefault_enable();
-	preempt_enable();
 	return left;
 }
 
@@ -46,11 +47,9 @@ size_t helper_copy_to_user_nofault(u64 dst, const void *src, size_t len)
 {
 	size_t left;
 
-	preempt_disable();
 	pagefault_disable();
 	left = __copy_to_user_inatomic(u64_to_user_ptr(dst), src, len);
 	pagefault_enable();
-	preempt_enable();
 	return left;
 }
 
@@ -113,10 +112,11 @@ bool helper_inode_owner_or_capable(struct inode *inode)
 u64 helper_current_ipc_ns_id(void)
 {
 #ifdef CONFIG_IPC_NS
-	return current->nsproxy->ipc_ns->ns.ns_id;
-#else
-	return 0;
+	/* A task that exits has left its namespaces before its last files. */
+	if (current->nsproxy)
+		return current->nsproxy->ipc_ns->ns.ns_id;
 #endif
+	return 0;
 }
 
 /* Identities. */
@@ -149,6 +149,25 @@ struct helper_identity helper_visible_identity(struct helper_identity id)
 		rcu_read_unlock();
 	}
 	return seen;
+}
+
+/* Preemption. */
+
+void helper_preempt_disable(void)
+{
+	preempt_disable();
+}
+
+void helper_preempt_enable(void)
+{
+	preempt_enable();
+}
+
+/* Limits. */
+
+size_t helper_rlimit_nofile(void)
+{
+	return rlimit(RLIMIT_NOFILE);
 }
 
 /*
@@ -200,9 +219,16 @@ bool helper_waitqueue_active(struct wait_queue_head *queue)
 	return waitqueue_active(queue);
 }
 
-void helper_wake_up(struct wait_queue_head *queue, unsigned int events)
+/* Without a key: poll is asked again, and nobody is told what is not so. */
+void helper_wake_up(struct wait_queue_head *queue)
 {
-	wake_up_poll(queue, (__force __poll_t)events);
+	wake_up(queue);
+}
+
+void helper_wake_up_all(struct wait_queue_head *queue, unsigned int events)
+{
+	__wake_up(queue, TASK_NORMAL, 0,
+		  poll_to_key((__force __poll_t)events));
 }
 
 /* Memory for mappings. */
@@ -228,9 +254,13 @@ void *helper_vmap_new_pages(size_t nr_pages)
 		pages[i] = alloc_page(gfp | __GFP_ZERO);
 		if (!pages[i])
 			break;
+		if (fatal_signal_pending(current)) {
+			i++;
+			break;
+		}
 		cond_resched();
 	}
-	if (i == nr_pages)
+	if (i == nr_pages && !fatal_signal_pending(current))
 		/* From here on vfree() frees pages and array, too. */
 		memory = vmap(pages, nr_pages, VM_MAP_PUT_PAGES, PAGE_KERNEL);
 	if (!memory) {

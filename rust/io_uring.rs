@@ -14,6 +14,16 @@ use core::{
 use kernel::{fs::File, prelude::*, sync::aref::ARef, types::Opaque};
 use zerocopy::Immutable;
 
+// The layouts as C has them: bindgen is told not to check.
+const _: () = {
+    use bindings::{io_kiocb, io_ring_ctx};
+
+    assert!(offset_of!(io_ring_ctx, __bindgen_anon_2.ipc) == bindings::HELPER_RING_IPC as usize);
+    assert!(offset_of!(io_kiocb, ctx) == bindings::HELPER_REQ_CTX as usize);
+    assert!(offset_of!(io_kiocb, flags) == bindings::HELPER_REQ_FLAGS as usize);
+    assert!(offset_of!(io_kiocb, cqe) == bindings::HELPER_REQ_CQE as usize);
+};
+
 /// A ring.
 #[repr(transparent)]
 pub(crate) struct RingContext(Opaque<bindings::io_ring_ctx>);
@@ -52,8 +62,8 @@ impl RingContext {
 /// A submission queue entry, each field read once: user space may change the original meanwhile.
 #[repr(C)]
 pub(crate) struct Sqe {
-    pub(crate) opcode: u8,
-    pub(crate) flags: u8,
+    /// Opcode and flags: the core has read them already, and its copies count.
+    read_by_core: [u8; 2],
     pub(crate) ioprio: u16,
     pub(crate) fd: i32,
     pub(crate) off: u64,
@@ -96,8 +106,7 @@ impl Sqe {
             };
         }
         once!(
-            opcode,
-            flags,
+            read_by_core,
             ioprio,
             fd,
             off,
@@ -199,10 +208,13 @@ impl Request {
     }
 
     /// What [`Self::set_command`] has kept.
+    ///
+    /// # Safety
+    ///
+    /// A `T` must have been kept.
     #[inline(always)]
-    pub(crate) fn command<T: FromBytes + Copy>(&self) -> T {
-        // SAFETY: The request is ours; `T` fits the opcode's area, as checked by `area()`, and any
-        // bytes there are a `T`.
+    pub(crate) unsafe fn command<T: FromBytes + Copy>(&self) -> T {
+        // SAFETY: The request is ours, and by the function's contract a `T` is there.
         unsafe { ptr::read(self.area::<T>()) }
     }
 

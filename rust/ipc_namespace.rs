@@ -11,11 +11,10 @@ use super::bindings;
 pub(crate) struct IpcNamespaceId(u64);
 
 impl IpcNamespaceId {
-    /// The calling task's.
+    /// The calling task's; for one that is exiting a number that no namespace has.
     pub(crate) fn current() -> Self {
-        // SAFETY: The calling task's `nsproxy` is only changed by that task itself, and a task
-        // that runs this has one: it goes away in `do_exit()`, after the task's last file and
-        // its last request.
+        // SAFETY: The calling task's `nsproxy` is only changed by that task itself; the helper
+        // copes with there being none.
         Self(unsafe { bindings::helper_current_ipc_ns_id() })
     }
 }

@@ -12,6 +12,8 @@ pub(crate) mod inode;
 pub(crate) mod io_uring;
 pub(crate) mod ipc_namespace;
 pub(crate) mod memlock;
+pub(crate) mod preempt;
+pub(crate) mod rlimit;
 pub(crate) mod shared_region;
 pub(crate) mod user_buffer;
 pub(crate) mod wait_queue;

@@ -25,14 +25,12 @@ pub(crate) mod events {
     pub(crate) const READABLE: u32 = EPOLLIN | EPOLLRDNORM;
     pub(crate) const WRITABLE: u32 = EPOLLOUT | EPOLLWRNORM;
     pub(crate) const HUP: u32 = EPOLLHUP;
-
-    /// Something may have changed: everybody looks for themselves.
-    pub(crate) const UNKNOWN: u32 = 0;
 }
 
 /// A queue of those who wait for events of a file.
 ///
-/// It lives as long as the file: whoever is queued holds a reference to the file.
+/// It is a part of the file's data, see [`PollRequest::wait_on`]: whoever is queued holds a
+/// reference to the file, and so the queue is empty when it goes.
 #[pin_data]
 pub(crate) struct WaitQueue {
     #[pin]
@@ -64,11 +62,18 @@ impl WaitQueue {
         unsafe { bindings::helper_waitqueue_active(self.head.get()) }
     }
 
-    /// Tells everybody queued of `events` ([`events`]), which have to be true for this file: some
-    /// take the word for it. Does not sleep; takes the queue's lock.
-    pub(crate) fn wake(&self, events: u32) {
+    /// Wakes who is queued, to look for themselves; of exclusive waiters one. Does not sleep; takes
+    /// the queue's lock.
+    pub(crate) fn wake(&self) {
         // SAFETY: The queue is initialised.
-        unsafe { bindings::helper_wake_up(self.head.get(), events) };
+        unsafe { bindings::helper_wake_up(self.head.get()) };
+    }
+
+    /// Tells everybody queued that the file has come to its end ([`events::HUP`]). Does not sleep;
+    /// takes the queue's lock.
+    pub(crate) fn wake_for_end(&self) {
+        // SAFETY: The queue is initialised.
+        unsafe { bindings::helper_wake_up_all(self.head.get(), events::HUP) };
     }
 }
 
@@ -99,7 +104,10 @@ impl<'a> PollRequest<'a> {
 
     /// Queues the caller, if it wants to wait. A full barrier: what is looked at after this has
     /// not been missed.
-    pub(crate) fn wait_on(&self, queue: &WaitQueue) {
+    ///
+    /// The queue is part of the file's data, or lives even longer: `'a` is a borrow of the data
+    /// that the callee cannot choose.
+    pub(crate) fn wait_on(&self, queue: &'a WaitQueue) {
         // SAFETY: The file is valid, the table null or valid, and the queue lives as long as the
         // file, to which everybody queued holds a reference.
         unsafe {

@@ -377,6 +377,61 @@ TEST_F(channel, epoll_level_and_edge)
 	close(edge);
 }
 
+/* Who polled and went, or may not receive, takes no wake-up from others. */
+TEST_F(channel, stale_pollers_steal_nothing)
+{
+	struct ring *ring = &self->ring;
+	struct pollfd in = { .events = POLLIN };
+	struct gate ready;
+	struct sub first;
+	pid_t pid;
+
+	ASSERT_EQ(0, ipc_attach(ring, &first, self->id, IOIPC_SUB_RECV));
+	ASSERT_EQ(0, gate_init(&ready));
+	in.fd = self->tx.fd;
+	EXPECT_EQ(0, poll(&in, 1, 0));
+	in.fd = self->rx.fd;
+	EXPECT_EQ(0, poll(&in, 1, 0));
+	in.fd = first.fd;
+	pid = later(self, variant->setup, SEND, &ready);
+	ASSERT_EQ(0, gate_wait(&ready));
+	EXPECT_EQ(1, poll(&in, 1, 5000));
+	EXPECT_EQ(POLLIN, in.revents);
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* A sender hears of no messages, and a receiver of no room. */
+TEST_F(channel, poll_for_what_one_may_not)
+{
+	struct ring *ring = &self->ring;
+	struct pollfd fds[] = {
+		{ .fd = self->tx.fd, .events = POLLIN },
+		{ .fd = self->rx.fd, .events = POLLOUT },
+	};
+	struct io_uring_cqe cqe;
+	struct io_uring_sqe *sqe;
+	struct ring other;
+	__u32 i;
+
+	ASSERT_EQ(0, ring_open(&other, variant->setup));
+	for (i = 0; i < 2; i++) {
+		sqe = ring_sqe(&other);
+		sqe->opcode = IORING_OP_POLL_ADD;
+		sqe->fd = fds[i].fd;
+		sqe->poll32_events = fds[i].events;
+	}
+	ASSERT_EQ(0, ring_enter(&other, 0));
+	for (i = 0; i < CHANNEL_ENTRIES; i++)
+		ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, i));
+	EXPECT_EQ(0, poll(fds, 2, 10));
+	for (i = 0; i < CHANNEL_ENTRIES; i++)
+		ASSERT_EQ(i, ipc_recv_u32(ring, self->rx.id));
+	EXPECT_EQ(0, poll(fds, 2, 10));
+	ring_enter(&other, 0);
+	EXPECT_FALSE(ring_cqe(&other, &cqe));
+	ring_close(&other);
+}
+
 /*
  * Who polls for edges calls poll() no more: an operation that found nothing is
  * all the kernel learns before the program sleeps.

@@ -19,9 +19,8 @@ use super::{
         inode::{Access, Inode},
         memlock::MemlockCharge,
         shared_region::{Layout, SharedRegion},
-        wait_queue::events,
     },
-    ring::{Claim, Header, Memory, Ring, Slot},
+    ring::{Header, Memory, Ring, Slot},
     senders::Senders,
     uapi,
 };
@@ -32,6 +31,9 @@ use kernel::{
     prelude::*,
     sync::{Arc, SpinLock},
 };
+
+/// How many slots one reclaiming sender looks at for receivers that do not look themselves.
+const RECLAIM_STEPS: usize = 4096;
 
 /// The memory of a channel's ring.
 pub(crate) type Region = SharedRegion<Header, Slot>;
@@ -203,7 +205,7 @@ impl Channel {
 
             self.receivers.store_relaxed(members.nr_receivers() as u32);
             // It may have been woken for a message that it has not taken.
-            members.wake_all(Wait::Message, events::UNKNOWN, &self.asleep);
+            members.wake_all(Wait::Message, &self.asleep);
             removed
         };
 
@@ -226,26 +228,24 @@ impl Channel {
         self.members.lock().is_receiver(id)
     }
 
-    /// Claims the next position, or `None` where the ring is full.
-    #[inline]
-    pub(crate) fn claim(&self) -> Option<Claim<'_, Region>> {
-        match self.ring.claim() {
-            Some(claim) => Some(claim),
-            None => {
-                self.reclaim(&self.members.lock());
-                self.ring.claim()
-            }
-        }
+    /// Makes what room there is to be had in a full ring.
+    #[cold]
+    pub(crate) fn make_room(&self) {
+        self.reclaim(&self.members.lock());
     }
 
-    #[cold]
     fn reclaim(&self, members: &Members) {
         if self.parameters.mode.receivers_compete() {
             self.ring.reclaim_taken(|id| !members.is_receiver(id));
         } else {
-            // A receiver that does not look shall not hold what is not for it.
+            // A receiver that does not look shall not hold what is not for it. We hold a spinlock:
+            // so many slots in all, and one for each receiver that holds the head.
+            let limit = (RECLAIM_STEPS / members.nr_receivers().max(1)).max(1);
+            let head = self.ring.head();
             let slowest = members.slowest_cursor(|member| {
-                self.find(member);
+                if member.cursor.load_relaxed() <= head {
+                    self.ring.advance(&member.cursor, member.id, limit as u32);
+                }
             });
 
             self.ring.reclaim_passed(slowest);
@@ -255,7 +255,7 @@ impl Channel {
     /// Whether a send would find room.
     pub(crate) fn has_room(&self) -> bool {
         self.ring.has_room() || {
-            self.reclaim(&self.members.lock());
+            self.make_room();
             self.ring.has_room()
         }
     }
@@ -283,6 +283,10 @@ impl Channel {
         if self.asleep.any(Wait::Message) {
             self.wake_receivers(position, target);
         }
+        // What is published and waited for by nobody makes room.
+        if self.asleep.any(Wait::Room) {
+            self.wake_senders();
+        }
     }
 
     #[cold]
@@ -290,7 +294,7 @@ impl Channel {
         let mut members = self.members.lock();
 
         if self.ring.publish_uncovers(position) {
-            members.wake_all(Wait::Message, events::UNKNOWN, &self.asleep);
+            members.wake_all(Wait::Message, &self.asleep);
         } else if target != 0 {
             members.wake(target, &self.asleep);
         } else {
@@ -305,9 +309,7 @@ impl Channel {
         // Pairs with the barrier in `fall_asleep()`.
         full_barrier();
         if self.asleep.any(Wait::Message) {
-            self.members
-                .lock()
-                .wake_all(Wait::Message, events::UNKNOWN, &self.asleep);
+            self.members.lock().wake_all(Wait::Message, &self.asleep);
         }
     }
 
@@ -327,7 +329,7 @@ impl Channel {
 
         self.reclaim(&members);
         if self.ring.has_room() {
-            members.wake_all(Wait::Room, events::WRITABLE, &self.asleep);
+            members.wake_all(Wait::Room, &self.asleep);
         }
     }
 }

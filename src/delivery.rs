@@ -4,7 +4,6 @@
 
 use super::{
     members::{Members, SleepCounts, Wait},
-    rfl::wait_queue::events,
     ring::Sharing,
     uapi::channel_flags,
 };
@@ -56,8 +55,8 @@ impl Mode {
     /// Wakes those of the sleeping whom a message is for.
     pub(crate) fn wake(self, members: &mut Members, asleep: &SleepCounts) {
         match self {
-            Self::Unicast => members.wake_first(asleep),
-            Self::Broadcast => members.wake_all(Wait::Message, events::READABLE, asleep),
+            // Unicast, too: one of several might not come for it.
+            Self::Unicast | Self::Broadcast => members.wake_all(Wait::Message, asleep),
             Self::Multicast => members.wake_next(asleep),
         }
     }

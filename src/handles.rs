@@ -2,7 +2,12 @@
 
 //! What one io_uring ring has attached and made: the ids that its SQEs may use.
 
-use super::{ops, registry::Owner, rfl::anon_file, subscriber::Subscriber};
+use super::{
+    ops,
+    registry::Owner,
+    rfl::{anon_file, rlimit},
+    subscriber::Subscriber,
+};
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
     fs::File,
@@ -15,6 +20,7 @@ use kernel::{
 pub(crate) struct Handles {
     /// Subscribers by id. Each stays attached for as long as its file is here.
     subscribers: RBTree<u32, ARef<File>>,
+    nr_subscribers: usize,
     /// Channels to destroy with the ring, if they still are.
     created: KVec<u32>,
     pub(crate) owner: Owner,
@@ -34,6 +40,7 @@ impl Handles {
         Ok(KBox::new(
             Self {
                 subscribers: RBTree::new(),
+                nr_subscribers: 0,
                 created: KVec::new(),
                 owner: ops::registry().new_owner(),
             },
@@ -47,15 +54,27 @@ impl Handles {
         self.subscribers.get(&id)
     }
 
+    /// Whether the ring may have one more subscriber: they are files, and closing `channel_fd`
+    /// does not end them, so the ring's table has the limit that the file table has.
+    pub(crate) fn check_limit(&self) -> Result {
+        if self.nr_subscribers < rlimit::open_files() {
+            Ok(())
+        } else {
+            Err(EMFILE)
+        }
+    }
+
     /// Makes an id usable by this ring.
     pub(crate) fn insert(&mut self, vacancy: Vacancy) {
         self.subscribers.insert(vacancy.0);
+        self.nr_subscribers += 1;
     }
 
     /// Detaches a subscriber; `ENOENT` where this ring has none of that id.
     pub(crate) fn detach(&mut self, id: u32) -> Result {
         let file = self.subscribers.remove(&id).ok_or(ENOENT)?;
 
+        self.nr_subscribers -= 1;
         end(id, &file);
         Ok(())
     }
@@ -73,10 +92,18 @@ impl Handles {
 
     /// Whether nothing of what the ring has attached and made is left.
     pub(crate) fn is_empty(&mut self) -> bool {
-        let (registry, owner) = (ops::registry(), self.owner);
+        if !self.subscribers.is_empty() {
+            return false;
+        }
+        let registry = ops::registry();
 
-        self.created.retain(|&mut id| registry.is_owned(id, owner));
-        self.created.is_empty() && self.subscribers.is_empty()
+        while let Some(&id) = self.created.last() {
+            if registry.is_owned(id, self.owner) {
+                return false;
+            }
+            self.created.pop();
+        }
+        true
     }
 
     /// Detaches all subscribers and destroys all channels of this ring.

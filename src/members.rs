@@ -4,7 +4,7 @@
 
 use super::rfl::{
     atomic::{Word32, Word64},
-    wait_queue::{events, WaitQueue},
+    wait_queue::WaitQueue,
 };
 use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, c_str, prelude::*, static_lock_class, sync::Arc};
 
@@ -62,8 +62,8 @@ impl Member {
 
     /// Tells everybody who waits, for whatever, that this subscriber or its channel has ended.
     pub(super) fn wake_for_end(&self) {
-        self.readers.wake(events::HUP);
-        self.writers.wake(events::HUP);
+        self.readers.wake_for_end();
+        self.writers.wake_for_end();
     }
 }
 
@@ -196,59 +196,56 @@ impl Members {
         }
     }
 
-    /// Wakes the entry with `events` if it sleeps, and says whether it did.
-    fn wake_entry(&mut self, at: usize, wait: Wait, events: u32, asleep: &SleepCounts) -> bool {
+    /// Wakes the entry if it sleeps, and says whether somebody heard.
+    ///
+    /// Whoever is woken looks for itself: what woke it may be gone, or hidden behind a slot that
+    /// is not published yet.
+    fn wake_entry(&mut self, at: usize, wait: Wait, asleep: &SleepCounts) -> bool {
         let entry = &mut self.entries[at];
-        let slept = core::mem::replace(&mut entry.asleep[wait as usize], false);
+        let slept = core::mem::take(&mut entry.asleep[wait as usize]);
 
         if slept {
             asleep.change(wait, -1);
-            match wait {
-                Wait::Message => entry.member.readers.wake(events),
-                Wait::Room => entry.member.writers.wake(events),
-            }
         }
-        slept
+        // Queued first, marked second: an empty queue is of somebody who has gone.
+        let queue = match wait {
+            Wait::Message => &entry.member.readers,
+            Wait::Room => &entry.member.writers,
+        };
+        let hears = slept && queue.is_active();
+
+        if hears {
+            queue.wake();
+        }
+        hears
     }
 
-    /// Tells receiver `id`, if it sleeps, of a message for it.
+    /// Wakes receiver `id`, if it sleeps.
     pub(crate) fn wake(&mut self, id: u32, asleep: &SleepCounts) {
         if let Ok(at) = self.search(id) {
-            self.wake_entry(at, Wait::Message, events::READABLE, asleep);
+            self.wake_entry(at, Wait::Message, asleep);
         }
     }
 
-    /// Wakes everybody who sleeps for `wait` with `events`.
-    pub(crate) fn wake_all(&mut self, wait: Wait, events: u32, asleep: &SleepCounts) {
+    /// Wakes everybody who sleeps for `wait`.
+    pub(crate) fn wake_all(&mut self, wait: Wait, asleep: &SleepCounts) {
         for at in 0..self.entries.len() {
-            self.wake_entry(at, wait, events, asleep);
+            self.wake_entry(at, wait, asleep);
         }
     }
 
-    /// Tells the first receiver that sleeps of a message.
-    pub(crate) fn wake_first(&mut self, asleep: &SleepCounts) {
-        self.wake_one_of(0..self.entries.len(), asleep);
-    }
-
-    /// Tells the next receiver that sleeps of a message, after the one that was told last.
+    /// Wakes the next receiver that sleeps, after the one that was woken last.
     pub(crate) fn wake_next(&mut self, asleep: &SleepCounts) {
         let len = self.entries.len();
         let start = match self.search(self.last_woken) {
             Ok(at) => at + 1,
             Err(at) => at,
         };
+        let mut round = Iterator::chain(start..len, 0..start);
 
-        if let Some(at) = self.wake_one_of(Iterator::chain(start..len, 0..start), asleep) {
+        if let Some(at) = round.find(|&at| self.wake_entry(at, Wait::Message, asleep)) {
             self.last_woken = self.entries[at].member.id;
         }
-    }
-
-    fn wake_one_of(
-        &mut self,
-        mut entries: impl Iterator<Item = usize>,
-        asleep: &SleepCounts,
-    ) -> Option<usize> {
-        entries.find(|&at| self.wake_entry(at, Wait::Message, events::READABLE, asleep))
     }
 
     /// Tells all members that the channel has ended.

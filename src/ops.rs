@@ -164,7 +164,8 @@ unsafe extern "C" fn reg(
     let handles = unsafe { &mut *handles(ring) };
     let result = register::register(handles, opcode, UserPtr::from_ptr(arg), nr_args);
 
-    if handles.is_empty() {
+    let may_have_ended = result.is_err() || matches!(opcode, uapi::DETACH | uapi::DESTROY);
+    if may_have_ended && handles.is_empty() {
         // SAFETY: As above, and `handles` is not used again.
         drop(unsafe { take_handles(ring) });
     }
@@ -201,7 +202,7 @@ fn prepare(req: &mut Request, sqe: &Sqe) -> Result {
     // changes it meanwhile.
     let mut file = unsafe { &*handles(req.ring()) }.subscriber(id).cloned();
 
-    if sqe.opcode == uapi::OP_SEND {
+    if req.opcode() == uapi::OP_SEND {
         req.set_command(SendCommand::parse(sqe)?);
         if file.is_none() {
             file = registry().by_id(id).ok().map(|entry| entry.door.clone());
@@ -233,9 +234,15 @@ unsafe extern "C" fn issue(req: *mut bindings::io_kiocb, _issue_flags: c_uint) -
             let subscriber = unsafe { anon_file::data_unchecked::<Subscriber>(file) };
 
             if req.opcode() == uapi::OP_SEND {
-                send(subscriber, &req.command::<SendCommand>(), req.user_data())
+                // SAFETY: `prep()` has kept a `SendCommand` for this opcode.
+                let command = unsafe { req.command::<SendCommand>() };
+
+                send(subscriber, &command, req.user_data())
             } else {
-                recv(subscriber, &req.command::<RecvCommand>())
+                // SAFETY: `prep()` has kept a `RecvCommand` for this opcode.
+                let command = unsafe { req.command::<RecvCommand>() };
+
+                recv(subscriber, &command)
             }
         }
     };

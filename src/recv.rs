@@ -9,6 +9,7 @@ use super::{
         identity,
         inode::Access,
         io_uring::Sqe,
+        preempt,
         user_buffer::UserBuffer, //
     },
     ring::Record,
@@ -68,8 +69,8 @@ impl RecvCommand {
 
 /// Receives a message; returns the bytes of it. Sleeps, for the receiver's memory.
 ///
-/// Fails with `EAGAIN` where there is none, or `EPIPE` where there never will be. A failed receive
-/// leaves the message for the next.
+/// Fails with `EAGAIN` where there is none, or `EPIPE` where there is none and the channel has been
+/// destroyed. A failed receive leaves the message for the next.
 #[inline]
 pub(crate) fn recv(subscriber: &Subscriber, command: &RecvCommand) -> Result<u32> {
     let channel = &*subscriber.channel;
@@ -150,7 +151,7 @@ impl Receive<'_> {
         let record = ring.record(position);
         let copied = self.copy(position, &record);
 
-        if !ring.unchanged(position) {
+        if !ring.still_held(position) {
             // Nothing has held the message: another receive of this subscriber has passed it, or
             // the subscriber has been detached.
             return if self.member.is_detached() {
@@ -178,6 +179,8 @@ impl Receive<'_> {
                 .first(self.lengths(&record).0)
                 .fault_in_writeable()?;
         }
+        // As long as we have it, senders may need its slot.
+        let busy = preempt::Disabled::new();
         let Some(taken) = ring.take(&self.member.cursor, position) else {
             return Ok(Copied::Lost);
         };
@@ -188,6 +191,7 @@ impl Receive<'_> {
             taken.done();
         } else {
             drop(taken);
+            drop(busy);
             self.channel.given_back();
         }
         Ok(copied)

@@ -233,6 +233,8 @@ fn join(
     replay: bool,
     tell: impl FnOnce(u32) -> Result,
 ) -> Result {
+    handles.check_limit()?;
+
     let member = Member::new(id, rights)?;
     let file = anon_file::new(KBox::new(
         Subscriber {

@@ -185,7 +185,7 @@ impl<M: Memory> Ring<M> {
             // slot we are about to write are finished.
             let head = header.head.load_acquire();
 
-            // `tail` was read first, so `head` may even have passed it; then `tail` has moved on.
+            // What was read of `tail` may be old, and `head` past it: then the claim fails.
             if head <= tail && tail - head >= self.entries {
                 return None;
             }
@@ -206,7 +206,8 @@ impl<M: Memory> Ring<M> {
     /// wake-up comes after this publication.
     #[inline]
     pub(crate) fn publish_uncovers(&self, position: u64) -> bool {
-        self.memory.slot(position + 1).seq.load_relaxed() == position + 2
+        // Not `==`: by now that message may have been read and its slot reused.
+        self.memory.slot(position + 1).seq.load_relaxed() >= position + 2
     }
 
     /// The slot of `position`, if its message is published and still there.
@@ -231,20 +232,31 @@ impl<M: Memory> Ring<M> {
     /// cursor at once.
     #[inline]
     pub(crate) fn find(&self, cursor: &Word64, id: u32) -> Option<u64> {
-        let mut position = cursor.load_relaxed();
-        // Whether everything between the cursor and `position` is out of the question for good.
-        let mut passing = true;
+        self.search(cursor, id, u32::MAX)
+    }
 
-        loop {
+    /// Moves a cursor over up to `limit` slots that can never be for this receiver.
+    pub(crate) fn advance(&self, cursor: &Word64, id: u32, limit: u32) {
+        self.search(cursor, id, limit);
+    }
+
+    #[inline(always)]
+    fn search(&self, cursor: &Word64, id: u32, limit: u32) -> Option<u64> {
+        let start = cursor.load_relaxed();
+        let mut position = start;
+        // Everything below this is out of the question for good.
+        let mut passed = start;
+        let mut found = None;
+
+        for _ in 0..limit {
             let slot = match self.published(position) {
                 Ok(slot) => slot,
-                Err(Unpublished::NotYet) => return None,
+                Err(Unpublished::NotYet) => break,
                 Err(Unpublished::Gone) => {
                     // Other receivers have consumed it, and senders have reused the slot. Acquire:
                     // so that what is read next is not older than `head`.
                     position = self.memory.header().head.load_acquire().max(position + 1);
-                    cursor.raise(position);
-                    passing = true;
+                    passed = position;
                     continue;
                 }
             };
@@ -257,14 +269,21 @@ impl<M: Memory> Ring<M> {
                 _ => SlotState::Passed,
             };
             match state {
-                SlotState::Free => return Some(position),
-                SlotState::Passed if passing => cursor.raise(position + 1),
+                SlotState::Free => {
+                    found = Some(position);
+                    break;
+                }
+                SlotState::Passed if passed == position => passed += 1,
                 SlotState::Passed => {}
                 // It may become free again, so the cursor stays here.
-                SlotState::Taken => passing = false,
+                SlotState::Taken => {}
             }
             position += 1;
         }
+        if passed != start {
+            cursor.raise(passed);
+        }
+        found
     }
 
     /// Broadcast: moves a cursor over `position`, after its message has been read.
@@ -277,12 +296,16 @@ impl<M: Memory> Ring<M> {
         cursor.replace(position, position + 1)
     }
 
-    /// Broadcast: whether the message at `position` is still there after it has been read.
+    /// Broadcast: whether the message at `position` was still held when it had been read.
+    ///
+    /// `seq` would not tell: it changes only when the slot's next message is published, long after
+    /// the slot's next owner has begun to write.
     #[inline]
-    pub(crate) fn unchanged(&self, position: u64) -> bool {
-        // The reads of the message come before the second look at `seq`.
+    pub(crate) fn still_held(&self, position: u64) -> bool {
+        // The reads of the message come before the look at `head`. Whoever wrote over it had seen
+        // `head` past it before (the acquire in `claim()`), so we see that too.
         read_barrier();
-        self.memory.slot(position).seq.load_relaxed() == position + 1
+        self.memory.header().head.load_relaxed() <= position
     }
 
     /// Competing: takes the message that [`Self::find`] has found, or `None` where another

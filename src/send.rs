@@ -9,6 +9,7 @@ use super::{
         identity,
         inode::Access,
         io_uring::Sqe,
+        preempt,
         user_buffer::UserBuffer, //
     },
     ring::{Claim, Record},
@@ -101,38 +102,14 @@ impl<'a> Message<'a> {
     /// Publishes the message, with a payload that is the kernel's already.
     #[inline]
     fn publish(mut self, payload: &[u8]) -> Result {
-        let claim = self.claim()?;
+        let (busy, claim) = self.claim()?;
         let position = claim.position();
-        let region = self.channel.region();
 
-        region.write(position, payload);
+        self.channel.region().write(position, payload);
         self.finish(claim);
-        Ok(())
-    }
-
-    /// Claims a slot for the message.
-    #[inline]
-    fn claim(&self) -> Result<Claim<'a, Region>> {
-        match self.channel.claim() {
-            Some(claim) => Ok(claim),
-            // An edge-triggered poller looks here, not at `poll`, before it sleeps.
-            None if self.sender.writers.is_active() => {
-                self.channel.fall_asleep(self.sender, Wait::Room);
-                self.channel.claim().ok_or_else(ring_full)
-            }
-            None => Err(ring_full()),
-        }
-    }
-
-    /// Publishes the slot with its payload, and wakes those whom it is for.
-    #[inline(always)]
-    fn finish(&mut self, claim: Claim<'_, Region>) {
-        let position = claim.position();
-
-        self.record.offset = self.channel.region().cell_offset(position) as u32;
-        self.channel.senders.set(position, identity::current());
-        claim.publish(&self.record);
+        drop(busy);
         self.channel.published(position, self.record.target);
+        Ok(())
     }
 
     /// Publishes the message, copying a payload too large for the stack straight to its slot.
@@ -140,19 +117,57 @@ impl<'a> Message<'a> {
         // Now, while nothing is held: the copy below does not fault.
         payload.fault_in_readable()?;
 
-        let claim = self.claim()?;
+        let (busy, claim) = self.claim()?;
         let position = claim.position();
-        let region = self.channel.region();
+        let filled = self.channel.region().fill_nofault(position, payload);
 
-        if region.fill_nofault(position, payload).is_ok() {
+        if filled.is_ok() {
             self.finish(claim);
-            return Ok(());
+        } else {
+            drop(claim);
         }
-
+        drop(busy);
+        self.channel.published(position, self.record.target);
         // The pages have gone again. Nobody shall wait for them: the slot is skipped, and the
         // message goes by way of a buffer.
-        drop(claim);
-        self.channel.published(position, 0);
-        self.publish(&payload.stage_large()?)
+        filled.or_else(|_| self.publish(&payload.stage_large()?))
+    }
+
+    /// Claims a slot for the message; preemption is off from then on, until it is published:
+    /// nobody gets past a claimed slot.
+    #[inline]
+    fn claim(&self) -> Result<(preempt::Disabled, Claim<'a, Region>)> {
+        let channel = self.channel;
+        let claim = || {
+            let busy = preempt::Disabled::new();
+
+            channel.ring().claim().map(|claim| (busy, claim))
+        };
+        let make_room = || {
+            channel.make_room();
+            claim()
+        };
+
+        claim()
+            .or_else(make_room)
+            .or_else(|| {
+                // An edge-triggered poller looks here, not at `poll`, before it sleeps.
+                if !self.sender.writers.is_active() {
+                    return None;
+                }
+                channel.fall_asleep(self.sender, Wait::Room);
+                make_room()
+            })
+            .ok_or_else(ring_full)
+    }
+
+    /// Publishes the slot, with its payload in place.
+    #[inline(always)]
+    fn finish(&mut self, claim: Claim<'_, Region>) {
+        let position = claim.position();
+
+        self.record.offset = self.channel.region().cell_offset(position) as u32;
+        self.channel.senders.set(position, identity::current());
+        claim.publish(&self.record);
     }
 }

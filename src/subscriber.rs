@@ -67,13 +67,11 @@ impl Subscriber {
     }
 
     fn is_readable(&self) -> bool {
-        self.member.rights.recv
-            && !self.member.is_detached()
-            && self.channel.find(&self.member).is_some()
+        !self.member.is_detached() && self.channel.find(&self.member).is_some()
     }
 
     fn is_writable(&self) -> bool {
-        self.member.rights.send && !self.has_ended() && self.channel.has_room()
+        !self.has_ended() && self.channel.has_room()
     }
 }
 
@@ -84,13 +82,22 @@ impl AnonFile for Subscriber {
         &OPERATIONS
     }
 
-    fn poll(&self, request: &PollRequest<'_>) -> u32 {
+    fn poll<'a>(&'a self, request: &PollRequest<'a>) -> u32 {
         let requested = request.requested();
+        let reads = requested & events::READABLE != 0;
+        let writes = requested & events::WRITABLE != 0;
+        let rights = &self.member.rights;
         let mut found = 0;
 
-        // Queue first, mark as sleeping second, look last: nothing can be missed.
-        if requested & events::READABLE != 0 {
+        // Queue first, mark as sleeping second, look last: nothing can be missed. On either queue
+        // one hears of the end.
+        if writes {
+            request.wait_on(&self.member.writers);
+        }
+        if reads || !writes {
             request.wait_on(&self.member.readers);
+        }
+        if reads && rights.recv {
             if !self.is_readable() {
                 self.channel.fall_asleep(&self.member, Wait::Message);
             }
@@ -98,18 +105,13 @@ impl AnonFile for Subscriber {
                 found |= events::READABLE;
             }
         }
-        if requested & events::WRITABLE != 0 {
-            request.wait_on(&self.member.writers);
+        if writes && rights.send {
             if !self.is_writable() {
                 self.channel.fall_asleep(&self.member, Wait::Room);
             }
             if self.is_writable() {
                 found |= events::WRITABLE;
             }
-        }
-        // Who asks for neither still hears of the end.
-        if requested & (events::READABLE | events::WRITABLE) == 0 {
-            request.wait_on(&self.member.readers);
         }
         if self.has_ended() {
             found |= events::HUP;

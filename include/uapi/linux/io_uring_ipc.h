@@ -14,8 +14,8 @@
 #include <linux/types.h>
 
 /*
- * A kernel with the hooks names these in <linux/io_uring.h> already (and
- * defines each name as a macro of itself); other headers do not know them.
+ * A kernel with the hooks names these in <linux/io_uring.h> already (and says
+ * so by a macro IORING_OP_IPC_SEND); other headers do not know them.
  */
 #ifndef IORING_OP_IPC_SEND
 #define IORING_OP_IPC_SEND			65
@@ -55,7 +55,8 @@
 #define IOIPC_SUB_REPLAY	(1U << 2)
 
 /*
- * sqe->ioprio of IORING_OP_IPC_RECV.
+ * sqe->ioprio of IORING_OP_IPC_RECV. A receive that fails leaves the message for
+ * the next one; what is in its buffer then is undefined.
  *
  * HDR:   the buffer starts with a struct io_uring_ipc_msg_hdr and the payload
  *        follows it; cqe->res counts both. sqe->len is at least the size of
@@ -117,12 +118,14 @@ struct io_uring_ipc_channel_attach {
 
 /*
  * struct io_uring_ipc_msg_hdr - what IOIPC_RECV_HDR puts before the payload
- * @msg_id:		position in the channel, from 1
+ * @msg_id:		position in the channel, from 1. Goes up by 1, but for a sender
+ *		that unmaps a payload while it is being sent
  * @sender_data:	the sender's sqe->user_data
  * @len:		the message's whole length in bytes
  * @flags:		IOIPC_MSG_F_*
  * @sender_id:		subscriber id of the sender, 0 if it sent by channel id
- * @pid:		the sender as the receiver sees it, 0 if not visible
+ * @pid:		the sending process as the receiver sees it, 0 if not visible.
+ *		A number: when the process has gone, another may have it
  * @uid:		likewise, the overflow id if not visible
  * @gid:		likewise, the overflow id if not visible
  * @lost:		messages this receiver lost just before this one
@@ -163,9 +166,10 @@ struct io_uring_ipc_msg_hdr {
  * The mapping shows all that is in the ring, whomever it was sent to. Where
  * that is too much, make the channel IOIPC_F_PRIVATE.
  *
- * A reader loads a descriptor's @seq (acquire), uses the message, and loads
- * @seq again: if it changed, the slot was reused meanwhile and what was read
- * is void.
+ * A reader of position p loads the @seq of its descriptor (acquire): p + 1
+ * says that the message is there. When it has copied the message it loads
+ * @head, with a barrier between loads before it: where @head is above p by then
+ * the slot may have been written over meanwhile, and what was read is void.
  */
 struct io_uring_ipc_ring {
 	__u64	tail;
@@ -194,8 +198,8 @@ struct io_uring_ipc_ring {
  * @target:		subscriber id the message is for, 0 for any
  * @sender_id:		subscriber id of the sender, 0 if it sent by channel id
  * @pid:		0: identities are translated in io_uring_ipc_msg_hdr only
- * @uid:		the overflow id
- * @gid:		the overflow id
+ * @uid:		65534, likewise
+ * @gid:		65534, likewise
  * @reserved:		for the kernel; contents mean nothing to a reader
  */
 struct io_uring_ipc_msg_desc {
