@@ -30,9 +30,9 @@ mod register;
 mod registry;
 mod ring;
 #[deny(unsafe_code)]
-mod senders;
-#[deny(unsafe_code)]
 mod send;
+#[deny(unsafe_code)]
+mod senders;
 #[deny(unsafe_code)]
 mod subscriber;
 #[deny(unsafe_code)]
