@@ -6,8 +6,8 @@
 #include <linux/ipc_namespace.h>
 #include <linux/mm.h>
 #include <linux/nsproxy.h>
-#include <linux/pid_namespace.h>
 #include <linux/pagemap.h>
+#include <linux/pid_namespace.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
@@ -278,7 +278,7 @@ void helper_vfree(void *memory)
 
 /* Maps pages from the start of such memory; each mapping owns its page. */
 int helper_insert_vmap_pages(struct vm_area_struct *vma, void *start,
-				size_t nr_pages)
+			     size_t nr_pages)
 {
 	size_t i;
 	int ret = 0;

@@ -23,9 +23,9 @@
 //!
 //! Between 1 and 2 a position is claimed and not published, and later ones may be published before
 //! it. Receivers **stop** there: reading on could show a sender's second message before its first.
-//! The window is short (the claimer neither sleeps nor faults in it, nor is it preempted while it
-//! copies from user space), but whoever looks just then finds nothing. So the one who closes the
-//! window tells everybody if something lies behind it: see [`Ring::publish_uncovers`].
+//! The window is short (the claimer neither sleeps nor faults in it, nor is it preempted), but
+//! whoever looks just then finds nothing. So the one who closes the window tells everybody if
+//! something lies behind it: see [`Ring::publish_uncovers`].
 //!
 //! # Ordering
 //!
