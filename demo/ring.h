@@ -33,7 +33,7 @@ struct io_uring_sqe *ring_queue(struct ring *ring);
 
 /*
  * Submits what is queued, waits for all of it, and stores the results in the
- * order of completion (which for linked requests is the order of the chain).
+ * order of completion.
  */
 void ring_run(struct ring *ring, int *results);
 

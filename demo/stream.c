@@ -18,9 +18,7 @@
  */
 #define _GNU_SOURCE
 #include <err.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,28 +42,25 @@
 
 /* What receivers tell; the same is in rust/src/receive.rs. */
 struct note {
-	uint32_t kind;		/* NOTE_* */
-	uint32_t subscriber;	/* the receiver's id on the data channel */
+	__u32 kind;		/* NOTE_* */
+	__u32 subscriber;	/* the receiver's id on the data channel */
 };
 
 /* One end of a channel. */
 struct end {
 	struct ring	*ring;
-	uint32_t	 id;	/* for sqe->fd */
-	int		 fd;	/* for poll(2) */
+	__u32		 id;	/* for sqe->fd */
 };
 
 /* A message to send. */
 struct message {
 	const void	*payload;
-	uint32_t	 len;
-	uint32_t	 target;	/* subscriber id, or 0 for any */
-	uint64_t	 tag;
+	__u32		 len;
+	__u32		 target;	/* subscriber id, or 0 for any */
+	__u64		 tag;
 };
 
-static unsigned long sleeps;	/* times the channel was full */
-
-static uint64_t now_ns(void)
+static __u64 now_ns(void)
 {
 	struct timespec now;
 
@@ -73,8 +68,8 @@ static uint64_t now_ns(void)
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
 
-static uint32_t create_channel(struct ring *ring, uint32_t flags, uint64_t key,
-			       uint32_t entries, uint32_t max_msg_size)
+static __u32 create_channel(struct ring *ring, __u32 flags, __u64 key,
+			    __u32 entries, __u32 max_msg_size)
 {
 	struct io_uring_ipc_channel_create create = {
 		.flags		= flags,
@@ -91,7 +86,7 @@ static uint32_t create_channel(struct ring *ring, uint32_t flags, uint64_t key,
 	return create.channel_id_out;
 }
 
-static struct end attach(struct ring *ring, uint32_t channel, uint32_t flags)
+static struct end attach(struct ring *ring, __u32 channel, __u32 flags)
 {
 	struct io_uring_ipc_channel_attach attach = {
 		.channel_id	= channel,
@@ -102,89 +97,59 @@ static struct end attach(struct ring *ring, uint32_t channel, uint32_t flags)
 
 	if (ret < 0)
 		errx(1, "attaching to a channel: %s", strerror(-ret));
-	return (struct end) {
-		.ring	= ring,
-		.id	= attach.local_id_out,
-		.fd	= attach.channel_fd,
-	};
-}
-
-/* Sleeps until the channel has a message (POLLIN) or room (POLLOUT). */
-static void wait_for(const struct end *end, short event)
-{
-	struct pollfd poll_fd = { .fd = end->fd, .events = event };
-
-	while (poll(&poll_fd, 1, -1) < 0) {
-		if (errno != EINTR)
-			err(1, "poll");
-	}
-	if (!(poll_fd.revents & event))
-		errx(1, "poll: unexpected event %#x", poll_fd.revents);
+	/* For poll(2) and mmap(2), but requests go by the id, and wait. */
+	close(attach.channel_fd);
+	return (struct end) { .ring = ring, .id = attach.local_id_out };
 }
 
 /*
- * Sends all messages, in order. They are linked, so that where one finds the
- * channel full those after it are cancelled and do not overtake it.
+ * Sends all messages, in order, and returns when the last one has had room. The
+ * payloads have to stay until then.
  */
 static void send_all(const struct end *end, const struct message *message,
 		     unsigned int count)
 {
+	__u64 len = 0, sent = 0;
 	int results[BATCH];
+	unsigned int i;
 
-	while (count) {
-		unsigned int i, sent = 0;
+	for (i = 0; i < count; i++) {
+		struct io_uring_sqe *sqe = ring_queue(end->ring);
 
-		for (i = 0; i < count; i++) {
-			struct io_uring_sqe *sqe = ring_queue(end->ring);
-
-			sqe->opcode	= IORING_OP_IPC_SEND;
-			sqe->fd		= end->id;
-			sqe->addr	= (uintptr_t)message[i].payload;
-			sqe->len	= message[i].len;
-			sqe->file_index	= message[i].target;
-			sqe->user_data	= message[i].tag;
-			if (i + 1 < count)
-				sqe->flags = IOSQE_IO_LINK;
-		}
-		ring_run(end->ring, results);
-
-		while (sent < count && results[sent] >= 0)
-			sent++;
-		for (i = sent + 1; i < count; i++) {
-			if (results[i] != -ECANCELED)
-				errx(1, "a send was not cancelled: %d",
-				     results[i]);
-		}
-		if (sent < count) {
-			if (results[sent] != -ENOBUFS)
-				errx(1, "sending: %s",
-				     strerror(-results[sent]));
-			sleeps++;
-			wait_for(end, POLLOUT);
-		}
-		message += sent;
-		count -= sent;
+		sqe->opcode	= IORING_OP_IPC_SEND;
+		sqe->ioprio	= IOIPC_SEND_WAIT;
+		sqe->fd		= end->id;
+		sqe->addr	= (uintptr_t)message[i].payload;
+		sqe->len	= message[i].len;
+		sqe->file_index	= message[i].target;
+		sqe->user_data	= message[i].tag;
+		len += message[i].len;
 	}
+	ring_run(end->ring, results);
+
+	for (i = 0; i < count; i++) {
+		if (results[i] < 0)
+			errx(1, "sending: %s", strerror(-results[i]));
+		sent += results[i];
+	}
+	if (sent != len)
+		errx(1, "sent %llu bytes of %llu", sent, len);
 }
 
-static struct note receive_note(const struct end *end, uint32_t kind)
+/* Waits for a note, which has to be of this @kind. */
+static struct note receive_note(const struct end *end, __u32 kind)
 {
+	struct io_uring_sqe *sqe = ring_queue(end->ring);
 	struct note note = { };
 	int result;
 
-	for (;;) {
-		struct io_uring_sqe *sqe = ring_queue(end->ring);
+	sqe->opcode	= IORING_OP_IPC_RECV;
+	sqe->ioprio	= IOIPC_RECV_WAIT;
+	sqe->fd		= end->id;
+	sqe->addr	= (uintptr_t)&note;
+	sqe->len	= sizeof(note);
+	ring_run(end->ring, &result);
 
-		sqe->opcode	= IORING_OP_IPC_RECV;
-		sqe->fd		= end->id;
-		sqe->addr	= (uintptr_t)&note;
-		sqe->len	= sizeof(note);
-		ring_run(end->ring, &result);
-
-		if (result != -EAGAIN)
-			break;
-		wait_for(end, POLLIN);
-	}
 	if (result < 0)
 		errx(1, "receiving a note: %s", strerror(-result));
 	if (result != sizeof(note) || note.kind != kind)
@@ -209,19 +174,19 @@ static void read_all(int fd, char *buffer, size_t len)
 }
 
 /* Sends the file, and gives the number of messages. */
-static unsigned long send_file(const struct end *end, int fd, uint64_t size)
+static unsigned long send_file(const struct end *end, int fd, __u64 size)
 {
 	static char buffers[BATCH][CHUNK_SIZE];
 	struct message messages[BATCH];
 	unsigned long total = 0;
-	uint64_t offset = 0;
+	__u64 offset = 0;
 
 	while (offset < size) {
 		unsigned int count = 0;
 
 		while (count < BATCH && offset < size) {
-			uint64_t left = size - offset;
-			uint32_t len = left < CHUNK_SIZE ? left : CHUNK_SIZE;
+			__u64 left = size - offset;
+			__u32 len = left < CHUNK_SIZE ? left : CHUNK_SIZE;
 
 			read_all(fd, buffers[count], len);
 			messages[count] = (struct message) {
@@ -240,13 +205,13 @@ static unsigned long send_file(const struct end *end, int fd, uint64_t size)
 
 int main(int argc, char **argv)
 {
-	uint32_t flags, receivers[MAX_RECEIVERS];
+	__u32 flags, receivers[MAX_RECEIVERS];
 	unsigned long i, count, messages;
 	struct message last = { };
 	struct end data, notes;
 	struct ring ring;
 	struct stat stat;
-	uint64_t key, start;
+	__u64 key, start;
 	int fd;
 
 	if (argc != 5)
@@ -299,9 +264,8 @@ int main(int argc, char **argv)
 	for (i = 0; i < count; i++)
 		receive_note(&notes, NOTE_WRITTEN);
 
-	printf("messages=%lu bytes=%llu start_ns=%llu sleeps=%lu\n", messages,
-	       (unsigned long long)stat.st_size, (unsigned long long)start,
-	       sleeps);
+	printf("messages=%lu bytes=%llu start_ns=%llu\n", messages,
+	       (unsigned long long)stat.st_size, start);
 	ring_close(&ring);
 	return 0;
 }

@@ -53,9 +53,22 @@ size_t helper_copy_to_user_nofault(u64 dst, const void *src, size_t len)
 	return left;
 }
 
+/* fault_in_readable() for what mostly lies in one page or two. */
 size_t helper_fault_in_readable(u64 addr, size_t len)
 {
-	return fault_in_readable(u64_to_user_ptr(addr), len);
+	const char __user *start = u64_to_user_ptr(addr);
+	volatile char byte;
+
+	if (len - 1 >= PAGE_SIZE || !user_read_access_begin(start, len))
+		return fault_in_readable(start, len);
+
+	unsafe_get_user(byte, start, fault);
+	unsafe_get_user(byte, start + len - 1, fault);
+	user_read_access_end();
+	return 0;
+fault:
+	user_read_access_end();
+	return len;
 }
 
 size_t helper_fault_in_writeable(u64 addr, size_t len)
@@ -213,21 +226,10 @@ unsigned int helper_poll_requested(const struct poll_table_struct *table)
 	return (__force unsigned int)poll_requested_events(table);
 }
 
-bool helper_waitqueue_active(struct wait_queue_head *queue)
+void helper_wake_up(struct wait_queue_head *queue, int nr_exclusive,
+		    unsigned int events)
 {
-	/* The barrier that makes this more than a hint is the caller's. */
-	return waitqueue_active(queue);
-}
-
-/* Without a key: poll is asked again, and nobody is told what is not so. */
-void helper_wake_up(struct wait_queue_head *queue)
-{
-	wake_up(queue);
-}
-
-void helper_wake_up_all(struct wait_queue_head *queue, unsigned int events)
-{
-	__wake_up(queue, TASK_NORMAL, 0,
+	__wake_up(queue, TASK_NORMAL, nr_exclusive,
 		  poll_to_key((__force __poll_t)events));
 }
 

@@ -104,6 +104,7 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
         unsafe { self.memory.cast().as_ref() }
     }
 
+    #[inline(always)]
     fn index(&self, position: u64) -> usize {
         (position & self.mask) as usize
     }
@@ -125,7 +126,8 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
     /// Where the cell of `position` starts, in bytes from the first cell.
     #[inline(always)]
     pub(crate) fn cell_offset(&self, position: u64) -> usize {
-        self.index(position) * self.layout.stride
+        // By the type's invariants this is within the region.
+        self.index(position).wrapping_mul(self.layout.stride)
     }
 
     #[inline(always)]
@@ -139,7 +141,7 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
     }
 
     /// Copies `bytes`, or as many as fit, to the cell of `position`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&self, position: u64, bytes: &[u8]) {
         let len = bytes.len().min(self.layout.stride);
 
@@ -151,7 +153,7 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
     ///
     /// Fails with `EFAULT` where a page is not there; the cell's contents are undefined then. Does
     /// not sleep.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fill_nofault(&self, position: u64, from: &UserBuffer) -> Result {
         let len = from.len().min(self.layout.stride);
 
@@ -172,7 +174,7 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
     /// Copies the start of the cell of `position` to all of `to`, or as much as the cell has.
     ///
     /// Fails with `EFAULT` where a page is not there. Does not sleep.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn copy_nofault(&self, position: u64, to: &UserBuffer) -> Result {
         let len = to.len().min(self.layout.stride);
 

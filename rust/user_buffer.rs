@@ -9,7 +9,6 @@
 //! C header: [`include/linux/uaccess.h`](srctree/include/linux/uaccess.h)
 
 use super::bindings;
-use core::{mem::MaybeUninit, slice};
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
     prelude::*,
@@ -37,6 +36,28 @@ impl UserBuffer {
         }
         // INVARIANT: Just checked.
         Ok(Self { addr, len })
+    }
+
+    /// A range that is known to be user space's.
+    ///
+    /// # Safety
+    ///
+    /// `access_ok()` must hold for it.
+    #[inline(always)]
+    pub(super) unsafe fn new_unchecked(addr: u64, len: usize) -> Self {
+        // INVARIANT: By the function's contract.
+        Self { addr, len }
+    }
+
+    /// Checks a range and makes its pages present for reading; fails with `EFAULT`. Sleeps.
+    #[inline(always)]
+    pub(crate) fn new_readable(addr: u64, len: usize) -> Result<Self> {
+        // SAFETY: May be called for any address; the caller may sleep.
+        match unsafe { bindings::helper_fault_in_readable(addr, len) } {
+            // INVARIANT: It has called `access_ok()`, unless there are no bytes.
+            0 => Ok(Self { addr, len }),
+            _ => Err(EFAULT),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -70,24 +91,9 @@ impl UserBuffer {
         }
     }
 
-    /// Copies the whole buffer to the stack; fails with `EFAULT`, or `EMSGSIZE` where it is longer
-    /// than `N` bytes. Sleeps.
-    #[inline(always)]
-    pub(crate) fn stage<const N: usize>(&self) -> Result<Staged<N>> {
-        let mut bytes = [MaybeUninit::uninit(); N];
-        let part = bytes.get_mut(..self.len).ok_or(EMSGSIZE)?;
-
-        self.slice().reader().read_raw(part)?;
-        // INVARIANT: `read_raw()` has written as many bytes.
-        Ok(Staged {
-            bytes,
-            len: self.len,
-        })
-    }
-
     /// Copies the whole buffer to memory of its own, charged to the caller's memory cgroup; fails
     /// with `EFAULT` or `ENOMEM`. Sleeps.
-    pub(crate) fn stage_large(&self) -> Result<KVVec<u8>> {
+    pub(crate) fn read_all(&self) -> Result<KVVec<u8>> {
         let mut bytes = KVVec::new();
 
         self.slice().read_all(&mut bytes, GFP_KERNEL_ACCOUNT)?;
@@ -96,15 +102,6 @@ impl UserBuffer {
 
     fn slice(&self) -> UserSlice {
         UserSlice::new(UserPtr::from_addr(self.addr as usize), self.len)
-    }
-
-    /// Makes the pages present for reading; fails with `EFAULT`. Sleeps.
-    pub(crate) fn fault_in_readable(&self) -> Result {
-        // SAFETY: May be called for any address; the caller may sleep.
-        match unsafe { bindings::helper_fault_in_readable(self.addr, self.len) } {
-            0 => Ok(()),
-            _ => Err(EFAULT),
-        }
     }
 
     /// Makes the pages present for writing, which may change bytes; fails with `EFAULT`. Sleeps.
@@ -130,23 +127,5 @@ impl UserBuffer {
             0 => Ok(()),
             _ => Err(EFAULT),
         }
-    }
-}
-
-/// A copy of up to `N` bytes of user memory on the stack.
-///
-/// # Invariants
-///
-/// The first `len` of `bytes` are initialised; `len` is at most `N`.
-pub(crate) struct Staged<const N: usize> {
-    bytes: [MaybeUninit<u8>; N],
-    len: usize,
-}
-
-impl<const N: usize> Staged<N> {
-    #[inline(always)]
-    pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: By the type's invariant these bytes are initialised.
-        unsafe { slice::from_raw_parts(self.bytes.as_ptr().cast(), self.len) }
     }
 }

@@ -6,6 +6,7 @@
 //! [`include/linux/poll.h`](srctree/include/linux/poll.h)
 
 use super::bindings;
+use core::ptr;
 use kernel::{
     bindings::{poll_table, wait_queue_head},
     fs::File,
@@ -58,22 +59,40 @@ impl WaitQueue {
     /// other side looks again after it has queued itself.
     #[inline]
     pub(crate) fn is_active(&self) -> bool {
-        // SAFETY: The queue is initialised; the call only reads its list head.
-        unsafe { bindings::helper_waitqueue_active(self.head.get()) }
+        let head = self.head.get();
+
+        // SAFETY: The queue is initialised. Others may change the list meanwhile, so its first
+        // pointer is read as a volatile, and only compared.
+        unsafe {
+            let list = &raw mut (*head).head;
+
+            ptr::read_volatile(&raw const (*list).next) != list
+        }
     }
 
-    /// Wakes who is queued, to look for themselves; of exclusive waiters one. Does not sleep; takes
-    /// the queue's lock.
-    pub(crate) fn wake(&self) {
-        // SAFETY: The queue is initialised.
-        unsafe { bindings::helper_wake_up(self.head.get()) };
+    /// Wakes everybody who is queued, but of the exclusive waiters only the first.
+    ///
+    /// `events` is what they are told ([`events`]); 0 is to look for themselves. Where it is true
+    /// in any case that saves them a call of `poll`, but who only polls takes it at its word. Does
+    /// not sleep; takes the queue's lock.
+    pub(crate) fn wake(&self, events: u32) {
+        self.wake_up(1, events);
+    }
+
+    /// As [`Self::wake`], but the first `exclusive` ones of the exclusive waiters; 0 is all.
+    pub(crate) fn wake_some(&self, exclusive: u32, events: u32) {
+        self.wake_up(exclusive.min(i32::MAX as u32) as i32, events);
     }
 
     /// Tells everybody queued that the file has come to its end ([`events::HUP`]). Does not sleep;
     /// takes the queue's lock.
     pub(crate) fn wake_for_end(&self) {
+        self.wake_up(0, events::HUP);
+    }
+
+    fn wake_up(&self, exclusive: i32, events: u32) {
         // SAFETY: The queue is initialised.
-        unsafe { bindings::helper_wake_up_all(self.head.get(), events::HUP) };
+        unsafe { bindings::helper_wake_up(self.head.get(), exclusive, events) };
     }
 }
 

@@ -524,11 +524,13 @@ static struct io_uring_sqe *good_sqe(struct sqe_data *self, bool send)
 
 TEST_F(sqe, ioprio)
 {
+	const unsigned int known = variant->send ? IOIPC_SEND_WAIT :
+				   IOIPC_RECV_WAIT | IOIPC_RECV_MULTISHOT |
+				   IOIPC_RECV_HDR | IOIPC_RECV_TRUNC;
 	int i;
 
 	for (i = 0; i < 16; i++) {
-		if (!variant->send && (BIT(i) & (IOIPC_RECV_HDR |
-						 IOIPC_RECV_TRUNC)))
+		if (BIT(i) & known)
 			continue;
 		REFUSED(-EINVAL, ioprio, BIT(i));
 		if (!variant->send)

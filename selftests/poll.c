@@ -533,6 +533,38 @@ TEST_F(channel, poll_add)
 	}
 }
 
+/* It stays, and tells of each burst that comes after a drain. */
+TEST_F(channel, poll_add_multishot)
+{
+	struct ring *ring = &self->ring;
+	struct io_uring_cqe cqe;
+	struct io_uring_sqe *sqe;
+	struct ring other;
+	int i, j;
+
+	ASSERT_EQ(0, ring_open(&other, variant->setup));
+	sqe = ring_sqe(&other);
+	sqe->opcode = IORING_OP_POLL_ADD;
+	sqe->fd = self->rx.fd;
+	sqe->len = IORING_POLL_ADD_MULTI;
+	sqe->poll32_events = POLLIN;
+	for (i = 0; i < 5; i++) {
+		EXPECT_TRUE(ring_quiet(&other, 5));
+		for (j = 0; j < 3; j++)
+			ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, j));
+		ASSERT_EQ(0, ring_next(&other, &cqe));
+		EXPECT_EQ(POLLIN, cqe.res);
+		EXPECT_EQ(IORING_CQE_F_MORE, cqe.flags & IORING_CQE_F_MORE);
+		for (j = 0; j < 3; j++)
+			ASSERT_EQ(j, ipc_recv_u32(ring, self->rx.id));
+		ASSERT_EQ(-EAGAIN, ipc_recv_u32(ring, self->rx.id));
+	}
+	ASSERT_EQ(0, ipc_destroy(ring, self->id));
+	ASSERT_EQ(0, ring_next(&other, &cqe));
+	EXPECT_EQ(POLLHUP, cqe.res & POLLHUP);
+	ring_close(&other);
+}
+
 /* A poll that waits when its ring closes, and one that waits for HUP. */
 TEST_F(channel, poll_add_ends)
 {

@@ -9,13 +9,16 @@
 #
 # IOIPC_MODULE       the module's file, for the tests that unload and load it
 # IOIPC_TEST_MODULE  the module's file built with the first_position parameter
+# IOIPC_STRESS       messages for each case of stress_wait, for more than a few
+# IOIPC_CYCLES       how often unload loads and unloads with requests waiting
 
 dir=${1:-$(dirname "$0")}
 dir=$(cd "$dir" && pwd) || exit 2
 [ $# -gt 0 ] && shift
 
 all="abi abi_kernel params basic names rights delivery lifetime mmap poll fault
-account rfc unload wrap"
+account rfc wait multishot buffers send_wait cancel handon flags stress_wait
+unload wrap"
 tests=${*:-$all}
 
 name=io_uring_ipc
@@ -116,9 +119,14 @@ run_unload() {
 		fail unload "IOIPC_MODULE names no module"
 		return
 	fi
-	run_one unload 90 unload
+	run_one unload $((120 + ${IOIPC_CYCLES:-30} * 3)) unload
 	loaded || insmod "$IOIPC_MODULE" ||
 		fail unload "the module cannot be loaded again"
+}
+
+# Ten minutes, and more in proportion where many messages are asked for.
+run_stress() {
+	run_one stress_wait $((600 + ${IOIPC_STRESS:-4000} / 50)) stress_wait
 }
 
 export IOIPC_MODULE
@@ -134,6 +142,7 @@ for test in $tests; do
 	case $test in
 	wrap)	run_wrap ;;
 	unload)	run_unload ;;
+	stress_wait)	run_stress ;;
 	*)	run_one "$test" 120 "$test" ;;
 	esac
 done

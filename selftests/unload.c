@@ -320,4 +320,92 @@ TEST_F_TIMEOUT(module, raced, 60)
 	EXPECT_EQ(5, done);
 }
 
+/*
+ * Rings close, and tasks die, while requests wait. A ring's end is finished by
+ * the kernel some time after, and right then the module has to be free to go.
+ */
+static int wait_in_all_ways(struct ring *ring, struct buffers *buffers,
+			    unsigned int setup)
+{
+	struct sub rx, tx;
+	__u32 id, full;
+	int ret;
+
+	ret = ring_open(ring, setup);
+	if (!ret)
+		ret = buffers_open(ring, buffers, BUFFER_RING, 1, 2, 64);
+	if (!ret)
+		ret = ipc_create(ring, &id, 0, 4, 4);
+	if (!ret)
+		ret = ipc_create(ring, &full, 0, 1, 4);
+	if (!ret)
+		ret = ipc_attach(ring, &rx, id, IOIPC_SUB_RECV);
+	if (!ret)
+		ret = ipc_attach(ring, &tx, full, IOIPC_SUB_SEND);
+	if (!ret && ipc_send_u32(ring, tx.id, 0) != 4)
+		ret = -EPROTO;
+	if (ret)
+		return ret;
+	prep_recv(ring, rx.id, buffers->data, 4, IOIPC_RECV_WAIT, 1);
+	prep_recv_select(ring, rx.id, 1, 0, IOIPC_RECV_MULTISHOT, 2);
+	prep_send(ring, tx.id, buffers->data, 4, 0, 3)->ioprio = IOIPC_SEND_WAIT;
+	ret = ring_submit(ring);
+	if (!ret)
+		ret = fdinfo_wait(rx.fd, RECEIVES_WAITING, 2);
+	if (!ret)
+		ret = fdinfo_wait(tx.fd, SENDS_WAITING, 1);
+	close(rx.fd);
+	close(tx.fd);
+	return ret;
+}
+
+/* A child that is killed while its requests wait. */
+static int wait_and_be_killed(unsigned int setup)
+{
+	struct buffers buffers;
+	struct gate ready;
+	struct ring ring;
+	pid_t pid;
+	int ret;
+
+	ret = gate_init(&ready);
+	if (ret)
+		return ret;
+	pid = child_start();
+	if (!pid) {
+		if (!wait_in_all_ways(&ring, &buffers, setup))
+			gate_open(&ready);
+		pause();
+	}
+	ret = gate_wait(&ready);
+	child_kill(pid);
+	close(ready.fd[0]);
+	close(ready.fd[1]);
+	return ret;
+}
+
+/* IOIPC_CYCLES says how often; loading takes a tenth of a second. */
+TEST_F_TIMEOUT(module, while_requests_wait, 1800)
+{
+	const char *number = getenv("IOIPC_CYCLES");
+	int i, cycles = number ? atoi(number) : 30;
+	struct buffers buffers;
+	struct ring ring;
+
+	ASSERT_LT(0, cycles);
+	for (i = 1; i <= cycles; i++) {
+		if (i % 10 == 0) {
+			ASSERT_EQ(0, wait_and_be_killed(variant->setup));
+		} else {
+			ASSERT_EQ(0, wait_in_all_ways(&ring, &buffers,
+						      variant->setup));
+			ring_close(&ring);
+			buffers_close(&buffers);
+		}
+		ASSERT_EQ(0, unload_soon())
+			TH_LOG("cycle %d", i);
+		ASSERT_EQ(0, load());
+	}
+}
+
 TEST_HARNESS_MAIN

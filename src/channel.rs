@@ -27,7 +27,7 @@ use super::{
 use core::mem::size_of;
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
-    new_spinlock,
+    bindings, new_spinlock,
     prelude::*,
     sync::{Arc, SpinLock},
 };
@@ -80,6 +80,8 @@ pub(crate) struct Channel {
     inode: Inode,
     destroyed: Word32,
     asleep: SleepCounts,
+    /// Messages received since sleeping senders have been woken.
+    received: Word32,
     receivers: Word32,
     #[pin]
     members: SpinLock<Members>,
@@ -103,6 +105,14 @@ impl Channel {
         header.desc_size.store_relaxed(size_of::<Slot>() as u32);
         header.data_offset.store_relaxed(layout.cells as u32);
         header.data_stride.store_relaxed(layout.stride as u32);
+        for position in 0..u64::from(parameters.ring_entries) {
+            // The mapping is the same for receivers in all namespaces: no ids.
+            region.slot(position).prepare(
+                region.cell_offset(position) as u32,
+                bindings::DEFAULT_OVERFLOWUID,
+                bindings::DEFAULT_OVERFLOWGID,
+            );
+        }
 
         let ring = Ring::new(
             region,
@@ -119,6 +129,7 @@ impl Channel {
                 inode,
                 destroyed: Word32::new(0),
                 asleep: SleepCounts::new(),
+                received: Word32::new(0),
                 receivers: Word32::new(0),
                 members <- new_spinlock!(Members::new(), "Channel::members"),
                 _memlock: memlock,
@@ -144,6 +155,7 @@ impl Channel {
     }
 
     /// Whether the caller's credentials allow `access`. May sleep.
+    #[inline(never)]
     pub(crate) fn permission(&self, access: Access) -> Result {
         self.inode.permission(access)
     }
@@ -159,13 +171,9 @@ impl Channel {
         self.receivers.load_relaxed()
     }
 
-    /// Members, sleeping receivers and sleeping senders, for people to look at.
-    pub(crate) fn population(&self) -> (usize, u32, u32) {
-        (
-            self.members.lock().len(),
-            self.asleep.count(Wait::Message),
-            self.asleep.count(Wait::Room),
-        )
+    /// Subscribers, sleeping receivers and sleeping senders, for people to look at.
+    pub(crate) fn population(&self) -> [usize; 3] {
+        self.members.lock().population()
     }
 
     /// Adds a member. A receiver starts at the next message sent, or with `replay` (and always
@@ -205,14 +213,14 @@ impl Channel {
 
             self.receivers.store_relaxed(members.nr_receivers() as u32);
             // It may have been woken for a message that it has not taken.
-            members.wake_all(Wait::Message, &self.asleep);
+            members.wake_all(false, &self.asleep);
             removed
         };
 
         drop(removed);
         member.wake_for_end();
         // What waited for it need not be held any longer.
-        self.room_made();
+        self.room_made(1, true);
     }
 
     /// Ends the channel: nothing more can be sent, and receivers find what is left.
@@ -224,6 +232,7 @@ impl Channel {
     }
 
     /// Whether `id` can receive here.
+    #[inline(never)]
     pub(crate) fn is_receiver(&self, id: u32) -> bool {
         self.members.lock().is_receiver(id)
     }
@@ -254,9 +263,9 @@ impl Channel {
 
     /// Whether a send would find room.
     pub(crate) fn has_room(&self) -> bool {
-        self.ring.has_room() || {
+        self.ring.room() != 0 || {
             self.make_room();
-            self.ring.has_room()
+            self.ring.room() != 0
         }
     }
 
@@ -266,26 +275,33 @@ impl Channel {
         self.ring.find(&member.cursor, member.id)
     }
 
-    /// Marks `member` as sleeping. The caller looks for what it waits for once more after this.
-    pub(crate) fn fall_asleep(&self, member: &Member, wait: Wait) {
+    /// Marks `member` as sleeping for a message. The caller looks for one once more after this.
+    pub(crate) fn sleep_for_message(&self, member: &Member) {
         self.members
             .lock()
-            .fall_asleep(member.id, wait, &self.asleep);
+            .sleep_for_message(member.id, &self.asleep);
         // Pairs with the barriers of those who wake: they see the sleeper, or it sees the cause.
+        full_barrier();
+    }
+
+    /// Marks `member` as sleeping for room. The caller looks for some once more after this.
+    pub(crate) fn sleep_for_room(&self, member: &Member) {
+        self.members.lock().sleep_for_room(member.id, &self.asleep);
+        // As above.
         full_barrier();
     }
 
     /// Wakes those whom a message that has just been published at `position` is for.
     #[inline(always)]
     pub(crate) fn published(&self, position: u64, target: u32) {
-        // Pairs with the barrier in `fall_asleep()`.
+        // Pairs with the barrier in `sleep_for_message()`.
         full_barrier();
-        if self.asleep.any(Wait::Message) {
+        if self.asleep.any_receiver() {
             self.wake_receivers(position, target);
         }
         // What is published and waited for by nobody makes room.
         if self.asleep.any(Wait::Room) {
-            self.wake_senders();
+            self.wake_senders(false);
         }
     }
 
@@ -294,7 +310,7 @@ impl Channel {
         let mut members = self.members.lock();
 
         if self.ring.publish_uncovers(position) {
-            members.wake_all(Wait::Message, &self.asleep);
+            members.wake_all(false, &self.asleep);
         } else if target != 0 {
             members.wake(target, &self.asleep);
         } else {
@@ -306,30 +322,63 @@ impl Channel {
     /// has given it back.
     #[cold]
     pub(crate) fn given_back(&self) {
-        // Pairs with the barrier in `fall_asleep()`.
+        // Pairs with the barrier in `sleep_for_message()`.
         full_barrier();
-        if self.asleep.any(Wait::Message) {
-            self.members.lock().wake_all(Wait::Message, &self.asleep);
+        if self.asleep.any_receiver() {
+            self.members.lock().wake_all(false, &self.asleep);
         }
     }
 
-    /// Wakes senders if there is room for them; called when a message has been received.
-    #[inline(always)]
-    pub(crate) fn room_made(&self) {
-        // Pairs with the barrier in `fall_asleep()`.
-        full_barrier();
-        if self.asleep.any(Wait::Room) {
-            self.wake_senders();
+    /// A receive of `member` has waited and ends without a message: wakes the others if there is
+    /// one. This receive alone may have been woken for it.
+    #[cold]
+    pub(crate) fn hand_on(&self, member: &Member) {
+        if self.parameters.mode.receivers_compete() && self.find(member).is_some() {
+            self.given_back();
         }
+    }
+
+    /// Wakes senders if there is room for them; called when `messages` have been received.
+    ///
+    /// Waiting sends are woken when a quarter of the ring is free, or so much has been received
+    /// (others may have been faster), or, if the receiver is `idle`, for any room: it has found
+    /// nothing more, and may not come again before something is sent.
+    #[inline(always)]
+    pub(crate) fn room_made(&self, messages: u32, idle: bool) {
+        if messages != 0 {
+            // Pairs with the barrier in `sleep_for_room()`. Without messages: whoever has fallen
+            // asleep just now has looked, and slept only where there was no room.
+            full_barrier();
+        }
+        if self.asleep.any(Wait::Room) {
+            self.received.add(messages as i32);
+            self.wake_senders(idle);
+        }
+    }
+
+    /// Lets the next of `member`'s waiting sends go, if there is room. A send that `has_sent`
+    /// leaves the rest to the receivers, unless there is much.
+    #[cold]
+    pub(crate) fn next_send(&self, member: &Member, has_sent: bool) {
+        self.sleep_for_room(member);
+        self.wake_senders(!has_sent);
     }
 
     #[cold]
-    fn wake_senders(&self) {
+    fn wake_senders(&self, for_any: bool) {
         let mut members = self.members.lock();
 
         self.reclaim(&members);
-        if self.ring.has_room() {
-            members.wake_all(Wait::Room, &self.asleep);
+        let room = self.ring.room();
+
+        if room != 0 {
+            let quarter = self.parameters.ring_entries / 4;
+            let enough = for_any || room >= quarter || self.received.load_relaxed() >= quarter;
+
+            if enough {
+                self.received.store_relaxed(0);
+            }
+            members.wake_senders(room, enough, &self.asleep);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The three ways of delivery.
 
 use super::{
-    members::{Members, SleepCounts, Wait},
+    members::{Members, SleepCounts},
     ring::Sharing,
     uapi::channel_flags,
 };
@@ -12,11 +12,11 @@ use kernel::prelude::*;
 /// Who gets a message that is sent to nobody in particular.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// One receiver, whichever is first.
+    /// One receiver, whichever comes first; of those who wait the first is woken.
     Unicast,
     /// Every receiver.
     Broadcast,
-    /// One receiver; those who sleep are woken in turn.
+    /// One receiver; of those who wait one is woken, in turn.
     Multicast,
 }
 
@@ -55,8 +55,8 @@ impl Mode {
     /// Wakes those of the sleeping whom a message is for.
     pub(crate) fn wake(self, members: &mut Members, asleep: &SleepCounts) {
         match self {
-            // Unicast, too: one of several might not come for it.
-            Self::Unicast | Self::Broadcast => members.wake_all(Wait::Message, asleep),
+            Self::Unicast => members.wake_first(asleep),
+            Self::Broadcast => members.wake_all(true, asleep),
             Self::Multicast => members.wake_next(asleep),
         }
     }

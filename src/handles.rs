@@ -3,44 +3,28 @@
 //! What one io_uring ring has attached and made: the ids that its SQEs may use.
 
 use super::{
+    id_table::IdTable,
     ops,
     registry::Owner,
     rfl::{anon_file, rlimit},
     subscriber::Subscriber,
 };
-use kernel::{
-    alloc::flags::GFP_KERNEL_ACCOUNT,
-    fs::File,
-    prelude::*,
-    rbtree::{RBTree, RBTreeNode},
-    sync::aref::ARef,
-};
+use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, fs::File, prelude::*, sync::aref::ARef};
 
 /// A ring's table. Used under `uring_lock` only.
 pub(crate) struct Handles {
-    /// Subscribers by id. Each stays attached for as long as its file is here.
-    subscribers: RBTree<u32, ARef<File>>,
-    nr_subscribers: usize,
+    /// Each subscriber stays attached for as long as its file is here.
+    subscribers: IdTable<ARef<File>>,
     /// Channels to destroy with the ring, if they still are.
     created: KVec<u32>,
     pub(crate) owner: Owner,
-}
-
-/// Room for a subscriber, made before it is needed.
-pub(crate) struct Vacancy(RBTreeNode<u32, ARef<File>>);
-
-impl Vacancy {
-    pub(crate) fn new(id: u32, file: ARef<File>) -> Result<Self> {
-        Ok(Self(RBTreeNode::new(id, file, GFP_KERNEL_ACCOUNT)?))
-    }
 }
 
 impl Handles {
     pub(crate) fn new() -> Result<KBox<Self>> {
         Ok(KBox::new(
             Self {
-                subscribers: RBTree::new(),
-                nr_subscribers: 0,
+                subscribers: IdTable::new(),
                 created: KVec::new(),
                 owner: ops::registry().new_owner(),
             },
@@ -51,30 +35,28 @@ impl Handles {
     /// The file of a subscriber of this ring.
     #[inline(always)]
     pub(crate) fn subscriber(&self, id: u32) -> Option<&ARef<File>> {
-        self.subscribers.get(&id)
+        self.subscribers.get(id)
     }
 
-    /// Whether the ring may have one more subscriber: they are files, and closing `channel_fd`
-    /// does not end them, so the ring's table has the limit that the file table has.
-    pub(crate) fn check_limit(&self) -> Result {
-        if self.nr_subscribers < rlimit::open_files() {
-            Ok(())
-        } else {
-            Err(EMFILE)
+    /// Makes room for one more subscriber; `EMFILE` where the ring may have no more: they are
+    /// files, and closing `channel_fd` does not end them, so the ring's table has the limit that
+    /// the file table has.
+    pub(crate) fn reserve(&mut self) -> Result {
+        if self.subscribers.len() >= rlimit::open_files() {
+            return Err(EMFILE);
         }
+        self.subscribers.reserve()
     }
 
-    /// Makes an id usable by this ring.
-    pub(crate) fn insert(&mut self, vacancy: Vacancy) {
-        self.subscribers.insert(vacancy.0);
-        self.nr_subscribers += 1;
+    /// Makes an id usable by this ring; there must be [room](Self::reserve).
+    pub(crate) fn insert(&mut self, id: u32, file: ARef<File>) {
+        self.subscribers.insert(id, file);
     }
 
     /// Detaches a subscriber; `ENOENT` where this ring has none of that id.
     pub(crate) fn detach(&mut self, id: u32) -> Result {
-        let file = self.subscribers.remove(&id).ok_or(ENOENT)?;
+        let file = self.subscribers.remove(id).ok_or(ENOENT)?;
 
-        self.nr_subscribers -= 1;
         end(id, &file);
         Ok(())
     }
@@ -92,7 +74,7 @@ impl Handles {
 
     /// Whether nothing of what the ring has attached and made is left.
     pub(crate) fn is_empty(&mut self) -> bool {
-        if !self.subscribers.is_empty() {
+        if self.subscribers.len() != 0 {
             return false;
         }
         let registry = ops::registry();
@@ -108,11 +90,9 @@ impl Handles {
 
     /// Detaches all subscribers and destroys all channels of this ring.
     pub(crate) fn close(&mut self) {
-        for (&id, file) in &self.subscribers {
+        for (id, file) in self.subscribers.take().iter() {
             end(id, file);
         }
-        self.subscribers = RBTree::new();
-
         for id in self.created.drain_all() {
             let entry = ops::registry().remove_owned(id, self.owner);
 

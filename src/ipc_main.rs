@@ -20,6 +20,8 @@ mod delivery;
 #[deny(unsafe_code)]
 mod handles;
 #[deny(unsafe_code)]
+mod id_table;
+#[deny(unsafe_code)]
 mod members;
 mod ops;
 #[deny(unsafe_code)]
@@ -31,6 +33,8 @@ mod registry;
 mod ring;
 #[deny(unsafe_code)]
 mod send;
+#[deny(unsafe_code)]
+mod send_queue;
 #[deny(unsafe_code)]
 mod senders;
 #[deny(unsafe_code)]

@@ -2,14 +2,20 @@
 
 //! Who is attached to a channel, and who of them sleeps.
 
-use super::rfl::{
-    atomic::{Word32, Word64},
-    wait_queue::WaitQueue,
+use super::{
+    rfl::{
+        atomic::{Word32, Word64},
+        wait_queue::{events, WaitQueue},
+    },
+    send_queue::SendQueue,
 };
 use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, c_str, prelude::*, static_lock_class, sync::Arc};
 
 /// Subscribers a channel can have.
-pub(crate) const MAX_MEMBERS: usize = 4096;
+const MAX_SUBSCRIBERS: usize = 4096;
+
+/// The id of the member that stands for all who send by the channel's id.
+pub(crate) const DOOR: u32 = 0;
 
 /// What a subscriber may do.
 #[derive(Clone, Copy)]
@@ -18,21 +24,28 @@ pub(crate) struct Rights {
     pub(crate) recv: bool,
 }
 
-/// A subscriber as its channel knows it.
+/// A subscriber, or the door, as its channel knows it.
 #[pin_data]
 pub(crate) struct Member {
-    /// The subscriber's id; 0 for senders that have not attached.
+    /// The subscriber's id, or [`DOOR`].
     pub(crate) id: u32,
     pub(crate) rights: Rights,
     /// Receivers: everything below this position is nothing (more) for this one.
     pub(crate) cursor: Word64,
     detached: Word32,
+    /// Receives that wait.
+    receives: Word32,
+    /// Sends that wait.
+    #[pin]
+    pub(crate) sends: SendQueue,
     /// Those who wait for a message.
     #[pin]
     pub(crate) readers: WaitQueue,
     /// Those who wait for room.
     #[pin]
     pub(crate) writers: WaitQueue,
+    /// How often somebody was woken on either queue; written under the lock of [`Members`].
+    wakeups: [Word64; 2],
 }
 
 impl Member {
@@ -43,8 +56,11 @@ impl Member {
                 rights,
                 cursor: Word64::new(0),
                 detached: Word32::new(0),
+                receives: Word32::new(0),
+                sends <- SendQueue::new(),
                 readers <- WaitQueue::new(c_str!("Member::readers"), static_lock_class!()),
                 writers <- WaitQueue::new(c_str!("Member::writers"), static_lock_class!()),
+                wakeups: [Word64::new(0), Word64::new(0)],
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -60,6 +76,41 @@ impl Member {
         self.detached.store_release(1);
     }
 
+    /// How many receives wait.
+    pub(crate) fn receives(&self) -> u32 {
+        self.receives.load_relaxed()
+    }
+
+    /// Counts a receive that begins to wait.
+    pub(crate) fn receive_waits(&self) {
+        self.receives.add(1);
+    }
+
+    /// Counts a receive that waits no longer.
+    pub(crate) fn receive_ends(&self) {
+        self.receives.add(-1);
+    }
+
+    /// What this member sleeps for when there is no message.
+    fn wait_for_message(&self) -> Wait {
+        if self.receives() != 0 {
+            Wait::Receive
+        } else {
+            Wait::Poll
+        }
+    }
+
+    /// How often this member was woken for a message, and for room.
+    pub(crate) fn wakeups(&self) -> [u64; 2] {
+        [0, 1].map(|queue: usize| self.wakeups[queue].load_relaxed())
+    }
+
+    fn count_wakeup(&self, queue: usize) {
+        let count = &self.wakeups[queue];
+
+        count.store_relaxed(count.load_relaxed() + 1);
+    }
+
     /// Tells everybody who waits, for whatever, that this subscriber or its channel has ended.
     pub(super) fn wake_for_end(&self) {
         self.readers.wake_for_end();
@@ -70,23 +121,77 @@ impl Member {
 /// What a subscriber can sleep for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
-    Message,
+    /// A message, for a receive that waits: it takes what it is woken for, or hands on.
+    Receive,
+    /// A message, for somebody who polls, and may leave it at that.
+    Poll,
+    /// Room for a message.
     Room,
 }
+
+const MESSAGE: [Wait; 2] = [Wait::Receive, Wait::Poll];
+const ALL: [Wait; 3] = [Wait::Receive, Wait::Poll, Wait::Room];
 
 /// A member, and what it sleeps for.
 struct Entry {
     member: Arc<Member>,
-    asleep: [bool; 2],
+    asleep: [bool; 3],
 }
 
 impl Entry {
-    /// Counts off the sleep it is in, without waking it.
-    fn get_up(&mut self, asleep: &SleepCounts) {
-        for wait in [Wait::Message, Wait::Room] {
+    /// Counts off the sleeps it is in, without waking it, and says whether there were any.
+    fn get_up(&mut self, waits: &[Wait], asleep: &SleepCounts) -> bool {
+        let mut slept = false;
+
+        for &wait in waits {
             if core::mem::take(&mut self.asleep[wait as usize]) {
                 asleep.change(wait, -1);
+                slept = true;
             }
+        }
+        slept
+    }
+
+    /// Wakes the member if it sleeps for a message, and says whether somebody heard.
+    ///
+    /// With `there_is`, waiting receives are told so, not asked to look. Whoever is woken looks
+    /// for itself nevertheless: the message may be gone, or hidden behind a slot that is not
+    /// published yet.
+    fn wake_for_message(&mut self, there_is: bool, asleep: &SleepCounts) -> bool {
+        let slept = self.get_up(&MESSAGE, asleep);
+        let member = &*self.member;
+        // Queued first, marked second: an empty queue is of somebody who has gone.
+        let hears = slept && member.readers.is_active();
+
+        if hears {
+            let told = there_is && member.receives() != 0;
+
+            member.count_wakeup(0);
+            member.readers.wake(if told { events::READABLE } else { 0 });
+        }
+        hears
+    }
+
+    /// Wakes the member if it sleeps for room, and there are `room` slots.
+    ///
+    /// Waiting sends want to be woken for `enough` of them.
+    fn wake_for_room(&mut self, room: u32, enough: bool, asleep: &SleepCounts) {
+        let sends = self.member.sends.len();
+
+        if (sends != 0 && !enough) || !self.get_up(&[Wait::Room], asleep) {
+            return;
+        }
+        let member = &*self.member;
+
+        if member.writers.is_active() {
+            // Waiting sends are exclusive, and first come first. Those of the door are of several
+            // rings, and one that is stopped shall not take what others could use.
+            let all = sends <= room || member.id == DOOR;
+
+            member.count_wakeup(1);
+            member
+                .writers
+                .wake_some(if all { 0 } else { room }, events::WRITABLE);
         }
     }
 }
@@ -110,6 +215,19 @@ impl Members {
 
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Subscribers, receivers that sleep, and senders that sleep, for people to look at.
+    pub(crate) fn population(&self) -> [usize; 3] {
+        let count = |matches: fn(&Entry) -> bool| {
+            self.entries.iter().filter(|entry| matches(entry)).count()
+        };
+
+        [
+            count(|entry| entry.member.id != DOOR),
+            count(|entry| MESSAGE.iter().any(|&wait| entry.asleep[wait as usize])),
+            count(|entry| entry.asleep[Wait::Room as usize]),
+        ]
     }
 
     pub(crate) fn nr_receivers(&self) -> usize {
@@ -146,7 +264,7 @@ impl Members {
         let receives = member.rights.recv;
         let entry = Entry {
             member,
-            asleep: [false; 2],
+            asleep: [false; 3],
         };
 
         self.entries
@@ -162,7 +280,7 @@ impl Members {
 
         let mut entry = self.entries.remove(at).ok()?;
 
-        entry.get_up(asleep);
+        entry.get_up(&ALL, asleep);
         self.receivers -= usize::from(entry.member.rights.recv);
         Some(entry.member)
     }
@@ -185,73 +303,104 @@ impl Members {
     }
 
     /// Marks a member as sleeping. It has to look again afterwards, past a full barrier.
-    pub(crate) fn fall_asleep(&mut self, id: u32, wait: Wait, asleep: &SleepCounts) {
+    fn fall_asleep(&mut self, at: usize, wait: Wait, asleep: &SleepCounts) {
+        let flag = &mut self.entries[at].asleep[wait as usize];
+
+        if !*flag {
+            *flag = true;
+            asleep.change(wait, 1);
+        }
+    }
+
+    /// Marks a member as sleeping for a message.
+    pub(crate) fn sleep_for_message(&mut self, id: u32, asleep: &SleepCounts) {
         if let Ok(at) = self.search(id) {
-            let flag = &mut self.entries[at].asleep[wait as usize];
-
-            if !*flag {
-                *flag = true;
-                asleep.change(wait, 1);
-            }
+            self.fall_asleep(at, self.entries[at].member.wait_for_message(), asleep);
         }
     }
 
-    /// Wakes the entry if it sleeps, and says whether somebody heard.
-    ///
-    /// Whoever is woken looks for itself: what woke it may be gone, or hidden behind a slot that
-    /// is not published yet.
-    fn wake_entry(&mut self, at: usize, wait: Wait, asleep: &SleepCounts) -> bool {
-        let entry = &mut self.entries[at];
-        let slept = core::mem::take(&mut entry.asleep[wait as usize]);
-
-        if slept {
-            asleep.change(wait, -1);
+    /// Marks a member as sleeping for room.
+    pub(crate) fn sleep_for_room(&mut self, id: u32, asleep: &SleepCounts) {
+        if let Ok(at) = self.search(id) {
+            self.fall_asleep(at, Wait::Room, asleep);
         }
-        // Queued first, marked second: an empty queue is of somebody who has gone.
-        let queue = match wait {
-            Wait::Message => &entry.member.readers,
-            Wait::Room => &entry.member.writers,
-        };
-        let hears = slept && queue.is_active();
-
-        if hears {
-            queue.wake();
-        }
-        hears
     }
 
-    /// Wakes receiver `id`, if it sleeps.
+    /// Wakes receiver `id`, which has a message, if it sleeps.
     pub(crate) fn wake(&mut self, id: u32, asleep: &SleepCounts) {
         if let Ok(at) = self.search(id) {
-            self.wake_entry(at, Wait::Message, asleep);
+            self.entries[at].wake_for_message(true, asleep);
         }
     }
 
-    /// Wakes everybody who sleeps for `wait`.
-    pub(crate) fn wake_all(&mut self, wait: Wait, asleep: &SleepCounts) {
-        for at in 0..self.entries.len() {
-            self.wake_entry(at, wait, asleep);
+    /// Wakes all receivers that sleep; `there_is` as for one.
+    pub(crate) fn wake_all(&mut self, there_is: bool, asleep: &SleepCounts) {
+        for entry in self.entries.iter_mut() {
+            entry.wake_for_message(there_is, asleep);
         }
     }
 
-    /// Wakes the next receiver that sleeps, after the one that was woken last.
-    pub(crate) fn wake_next(&mut self, asleep: &SleepCounts) {
+    /// Wakes a receiver that sleeps, the first after `after` in the order of ids, and all who only
+    /// poll, in the same order. Returns who should come last the next time.
+    fn wake_one(&mut self, after: u32, asleep: &SleepCounts) -> Option<u32> {
         let len = self.entries.len();
-        let start = match self.search(self.last_woken) {
+        let start = match self.search(after) {
             Ok(at) => at + 1,
             Err(at) => at,
         };
-        let mut round = Iterator::chain(start..len, 0..start);
+        let round = || Iterator::chain(start..len, 0..start);
+        let mut first_poller = None;
 
-        if let Some(at) = round.find(|&at| self.wake_entry(at, Wait::Message, asleep)) {
-            self.last_woken = self.entries[at].member.id;
+        if asleep.any(Wait::Poll) {
+            for at in round() {
+                let entry = &mut self.entries[at];
+
+                if entry.asleep[Wait::Poll as usize] && entry.wake_for_message(false, asleep) {
+                    first_poller.get_or_insert(entry.member.id);
+                }
+            }
+        }
+        if asleep.any(Wait::Receive) {
+            for at in round() {
+                let entry = &mut self.entries[at];
+
+                // Who has slept as a receive and is none any more may leave it at having been
+                // told.
+                if entry.asleep[Wait::Receive as usize]
+                    && entry.wake_for_message(true, asleep)
+                    && entry.member.receives() != 0
+                {
+                    return Some(entry.member.id);
+                }
+            }
+        }
+        first_poller
+    }
+
+    /// Wakes the first receiver that sleeps, and all who only poll.
+    pub(crate) fn wake_first(&mut self, asleep: &SleepCounts) {
+        self.wake_one(DOOR, asleep);
+    }
+
+    /// Wakes the next receiver that sleeps, after the one that was woken last, and all who only
+    /// poll.
+    pub(crate) fn wake_next(&mut self, asleep: &SleepCounts) {
+        if let Some(id) = self.wake_one(self.last_woken, asleep) {
+            self.last_woken = id;
+        }
+    }
+
+    /// Wakes senders that sleep; `room` and `enough` as for one.
+    pub(crate) fn wake_senders(&mut self, room: u32, enough: bool, asleep: &SleepCounts) {
+        for entry in self.entries.iter_mut() {
+            entry.wake_for_room(room, enough, asleep);
         }
     }
 
     /// Tells all members that the channel has ended.
     pub(crate) fn wake_for_end(&mut self, asleep: &SleepCounts) {
         for entry in self.entries.iter_mut() {
-            entry.get_up(asleep);
+            entry.get_up(&ALL, asleep);
             entry.member.wake_for_end();
         }
     }
@@ -263,11 +412,13 @@ pub(crate) struct Table(KVec<Entry>);
 impl Table {
     /// Room for more than `len` members, charged to the caller's memory cgroup. Sleeps.
     pub(crate) fn larger_than(len: usize) -> Result<Self> {
-        if len >= MAX_MEMBERS {
+        const MAX: usize = MAX_SUBSCRIBERS + 1;
+
+        if len >= MAX {
             return Err(ENOSPC);
         }
         Ok(Self(KVec::with_capacity(
-            (len * 2).clamp(4, MAX_MEMBERS),
+            (len * 2).clamp(4, MAX),
             GFP_KERNEL_ACCOUNT,
         )?))
     }
@@ -277,25 +428,24 @@ impl Table {
 ///
 /// Written under the lock of [`Members`]; read without it by whoever may have something for a
 /// sleeper, past a full barrier.
-pub(crate) struct SleepCounts([Word32; 2]);
+pub(crate) struct SleepCounts([Word32; 3]);
 
 impl SleepCounts {
     pub(crate) const fn new() -> Self {
-        Self([Word32::new(0), Word32::new(0)])
+        Self([const { Word32::new(0) }; 3])
     }
 
     fn change(&self, wait: Wait, by: i32) {
-        let count = &self.0[wait as usize];
-
-        count.store_relaxed(count.load_relaxed().wrapping_add_signed(by));
+        self.0[wait as usize].add(by);
     }
 
     #[inline(always)]
     pub(crate) fn any(&self, wait: Wait) -> bool {
-        self.count(wait) != 0
+        self.0[wait as usize].load_relaxed() != 0
     }
 
-    pub(crate) fn count(&self, wait: Wait) -> u32 {
-        self.0[wait as usize].load_relaxed()
+    #[inline(always)]
+    pub(crate) fn any_receiver(&self) -> bool {
+        self.any(Wait::Receive) || self.any(Wait::Poll)
     }
 }

@@ -7,25 +7,29 @@
 
 use super::{
     handles::Handles,
-    recv::{recv, RecvCommand},
+    recv::{self, RecvCommand},
     register,
     registry::Registry,
     rfl::{
         anon_file, bindings,
-        io_uring::{Request, RingContext, Sqe},
+        io_uring::{IssueFlags, Outcome, Request, RingContext, Sqe},
     },
-    send::{send, SendCommand},
+    send::{self, SendCommand},
     subscriber::Subscriber,
     uapi,
 };
 use core::ffi::c_void;
-use core::ops::{Deref, DerefMut};
+use core::{
+    ops::{Deref, DerefMut},
+    ptr,
+};
 use kernel::{
     error::{from_result, to_result},
     ffi::{c_int, c_uint},
+    fs::File,
     global_lock,
     prelude::*,
-    sync::GlobalGuard,
+    sync::{aref::ARef, GlobalGuard},
     uaccess::UserPtr,
 };
 
@@ -69,6 +73,7 @@ static OPERATIONS: Operations = Operations(bindings::io_uring_ipc_ops {
     reg: Some(reg),
     prep: Some(prep),
     issue: Some(issue),
+    cleanup: Some(cleanup),
 });
 
 /// The module's being known to io_uring.
@@ -81,7 +86,7 @@ impl Registration {
         unsafe { REGISTRY.init() };
         *REGISTRY.lock() = Some(Registry::new());
         // SAFETY: The table is valid for as long as the module is loaded.
-        to_result(unsafe { bindings::io_uring_ipc_register_ops(&OPERATIONS.0) })?;
+        to_result(unsafe { bindings::io_uring_ipc_set_ops(&OPERATIONS.0) })?;
         Ok(Self(()))
     }
 }
@@ -90,7 +95,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // SAFETY: `new()` has registered the table, and the module is being unloaded: no ring and
         // no file holds it, so nobody is in its functions.
-        unsafe { bindings::io_uring_ipc_unregister_ops(&OPERATIONS.0) };
+        unsafe { bindings::io_uring_ipc_set_ops(ptr::null()) };
         *REGISTRY.lock() = None;
     }
 }
@@ -182,7 +187,7 @@ unsafe extern "C" fn prep(
     // SAFETY: The request is new and the caller's.
     let req = unsafe { Request::from_raw(req) };
     // SAFETY: The entry is the one that the request is made from.
-    let sqe = unsafe { Sqe::read(sqe) };
+    let sqe = unsafe { Sqe::from_raw(sqe) };
 
     match prepare(req, &sqe) {
         Ok(()) => 0,
@@ -193,60 +198,103 @@ unsafe extern "C" fn prep(
 /// Checks an SQE and finds whom it is for. Where that is nobody the request stays without a file,
 /// and the hooks complete it with `ENOENT`: failing here would stop the submissions after it.
 #[inline(always)]
-fn prepare(req: &mut Request, sqe: &Sqe) -> Result {
+fn prepare(req: &Request, sqe: &Sqe) -> Result {
     if req.is_fixed_file() {
         return Err(EBADF);
     }
-    let id = sqe.fd as u32;
+    let sends = req.opcode() == uapi::OP_SEND;
+
+    if sends {
+        req.set_command(SendCommand::parse(sqe)?);
+    } else {
+        let command = RecvCommand::parse(sqe, req)?;
+
+        if command.is_multishot() {
+            req.set_multishot();
+        }
+        req.set_command(command);
+    }
+
+    let id = sqe.fd() as u32;
     // SAFETY: `prep()` is called with `uring_lock` held, for a ring with a table, and nobody
     // changes it meanwhile.
-    let mut file = unsafe { &*handles(req.ring()) }.subscriber(id).cloned();
+    let handles = unsafe { &*handles(req.ring()) };
 
-    if req.opcode() == uapi::OP_SEND {
-        req.set_command(SendCommand::parse(sqe)?);
-        if file.is_none() {
-            file = registry().by_id(id).ok().map(|entry| entry.door.clone());
+    if let Some(file) = handles.subscriber(id) {
+        req.set_file(file.clone());
+    } else if sends {
+        if let Some(door) = door(id) {
+            req.set_file(door);
         }
-    } else {
-        req.set_command(RecvCommand::parse(sqe)?);
-    }
-    if let Some(file) = file {
-        req.set_file(file);
     }
     Ok(())
+}
+
+/// What a channel has for those who send by its id.
+#[cold]
+fn door(id: u32) -> Option<ARef<File>> {
+    registry().by_id(id).ok().map(|entry| entry.door.clone())
+}
+
+/// The subscriber whose file a request has.
+///
+/// # Safety
+///
+/// `prep()` has given the request its file.
+#[inline(always)]
+unsafe fn subscriber(req: &Request) -> Option<&Subscriber> {
+    // SAFETY: `prep()` takes files from the ring's table and doors from the registry only; all of
+    // those are a subscriber's.
+    req.file()
+        .map(|file| unsafe { anon_file::data_unchecked::<Subscriber>(file) })
 }
 
 /// # Safety
 ///
 /// Called by the hooks only, for a request that `prep()` has given a file.
-unsafe extern "C" fn issue(req: *mut bindings::io_kiocb, _issue_flags: c_uint) -> c_int {
-    /// The request is complete, its result is set: `IOU_COMPLETE` in `io_uring/io_uring.h`.
-    const COMPLETE: c_int = 0;
-
+unsafe extern "C" fn issue(req: *mut bindings::io_kiocb, flags: c_uint) -> c_int {
+    let flags = IssueFlags::new(flags);
     // SAFETY: The core has handed us the request for this call.
     let req = unsafe { Request::from_raw(req) };
 
-    let result = match req.file() {
-        None => Err(ENOENT),
-        Some(file) => {
-            // SAFETY: `prep()` takes files from the ring's table and doors from the registry only;
-            // all of those are a subscriber's.
-            let subscriber = unsafe { anon_file::data_unchecked::<Subscriber>(file) };
+    // SAFETY: By the function's contract.
+    let outcome = match unsafe { subscriber(req) } {
+        None => Outcome::Complete(Err(ENOENT), 0),
+        Some(subscriber) if req.opcode() == uapi::OP_SEND => {
+            // SAFETY: `prep()` has kept a `SendCommand` for this opcode.
+            let command = unsafe { req.command::<SendCommand>() };
 
-            if req.opcode() == uapi::OP_SEND {
-                // SAFETY: `prep()` has kept a `SendCommand` for this opcode.
-                let command = unsafe { req.command::<SendCommand>() };
+            send::issue(req, subscriber, command, flags)
+        }
+        Some(subscriber) => {
+            // SAFETY: `prep()` has kept a `RecvCommand` for this opcode.
+            let command = unsafe { req.command::<RecvCommand>() };
 
-                send(subscriber, &command, req.user_data())
-            } else {
-                // SAFETY: `prep()` has kept a `RecvCommand` for this opcode.
-                let command = unsafe { req.command::<RecvCommand>() };
-
-                recv(subscriber, &command)
-            }
+            recv::issue(req, subscriber, command, flags)
         }
     };
 
-    req.set_result(result);
-    COMPLETE
+    req.finish(outcome, flags)
+}
+
+/// # Safety
+///
+/// Called by the hooks only, for a request that `prep()` has given a file and that has waited.
+unsafe extern "C" fn cleanup(req: *mut bindings::io_kiocb) {
+    // SAFETY: The core is about to free the request, and nobody else uses it.
+    let req = unsafe { Request::from_raw(req) };
+
+    // SAFETY: By the function's contract.
+    let Some(subscriber) = (unsafe { subscriber(req) }) else {
+        return;
+    };
+
+    if req.opcode() == uapi::OP_SEND {
+        // SAFETY: `prep()` has kept a `SendCommand` for this opcode.
+        let command = unsafe { req.command::<SendCommand>() };
+
+        send::give_up(req, subscriber, command);
+    } else {
+        recv::give_up(subscriber);
+    }
 }

@@ -4,17 +4,16 @@
 
 use super::{
     channel::Channel,
-    members::{Member, Wait},
+    members::Member,
     rfl::{
         identity,
         inode::Access,
-        io_uring::Sqe,
+        io_uring::{IssueFlags, Outcome, Request, Sqe},
         preempt,
         user_buffer::UserBuffer, //
     },
-    ring::Record,
     subscriber::Subscriber,
-    uapi::{recv_flags, MessageHeader},
+    uapi::{recv_flags, MessageHeader, CQE_MORE_WAITING},
 };
 use core::mem::size_of;
 use kernel::prelude::*;
@@ -26,34 +25,66 @@ const HEADER_LEN: usize = size_of::<MessageHeader>();
 /// takes the pages away all the time.
 const MAX_FAULTS: u32 = 16;
 
+/// How many messages a multishot receive takes before others have their turn, as
+/// `MULTISHOT_MAX_RETRY` in `io_uring/net.c`.
+const BURST: u32 = 32;
+
 /// What an SQE asks for.
 #[repr(C)]
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
 pub(crate) struct RecvCommand {
+    /// The buffer, or 0 where one is to be selected.
     addr: u64,
+    /// Its length, or the most to use of the selected one, or 0.
     len: u32,
     flags: u16,
-    pad: u16,
+    /// Where to select from.
+    group: u16,
 }
 
 impl RecvCommand {
     /// Checks the SQE; `EINVAL` for anything unknown.
     #[inline]
-    pub(crate) fn parse(sqe: &Sqe) -> Result<Self> {
-        if sqe.ioprio & !recv_flags::ALL != 0 || sqe.file_index != 0 || !sqe.rest_is_zero() {
+    pub(crate) fn parse(sqe: &Sqe, req: &Request) -> Result<Self> {
+        let command = Self {
+            addr: sqe.addr(),
+            len: sqe.len(),
+            flags: sqe.ioprio(),
+            group: sqe.buf_index(),
+        };
+        let selects = req.selects_buffer();
+
+        if command.flags & !recv_flags::ALL != 0 || sqe.file_index() != 0 || !sqe.rest_is_zero() {
             return Err(EINVAL);
         }
-        let command = Self {
-            addr: sqe.addr,
-            len: sqe.len,
-            flags: sqe.ioprio,
-            pad: 0,
+        let unused = if selects {
+            command.addr
+        } else {
+            u64::from(command.group)
         };
-
-        if command.wants_header() && (command.len as usize) < HEADER_LEN {
+        if unused != 0 {
+            return Err(EINVAL);
+        }
+        // The last message of a multishot receive may come without `MORE`, and must not be skipped.
+        if command.is_multishot() && (!selects || req.skips_cqe()) {
+            return Err(EINVAL);
+        }
+        // How long a selected buffer is turns out when it is.
+        let known = !selects || command.len != 0;
+        if known && command.wants_header() && (command.len as usize) < HEADER_LEN {
             return Err(EINVAL);
         }
         Ok(command)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_multishot(&self) -> bool {
+        self.flags & recv_flags::MULTISHOT != 0
+    }
+
+    #[inline(always)]
+    fn waits(&self) -> bool {
+        self.flags & (recv_flags::WAIT | recv_flags::MULTISHOT) != 0
     }
 
     #[inline(always)]
@@ -67,91 +98,332 @@ impl RecvCommand {
     }
 }
 
-/// Receives a message; returns the bytes of it. Sleeps, for the receiver's memory.
+/// Receives a message, or, for a multishot request, all there are. Sleeps, for the receiver's
+/// memory.
 ///
-/// Fails with `EAGAIN` where there is none, or `EPIPE` where there is none and the channel has been
-/// destroyed. A failed receive leaves the message for the next.
-#[inline]
-pub(crate) fn recv(subscriber: &Subscriber, command: &RecvCommand) -> Result<u32> {
-    let channel = &*subscriber.channel;
-    let member = &*subscriber.member;
+/// Fails with `EAGAIN` where there is none and the request does not wait, or `EPIPE` where there is
+/// none and the channel has been destroyed. A failed receive leaves the message for the next.
+#[inline(always)]
+pub(crate) fn issue(
+    req: &Request,
+    subscriber: &Subscriber,
+    command: &RecvCommand,
+    flags: IssueFlags,
+) -> Outcome {
+    if flags.is_worker() && (command.waits() || req.selects_buffer()) {
+        // A buffer picked there could not be put back, and a wait there would end with `EAGAIN`.
+        return req.send_back();
+    }
 
-    subscriber.check(Access::Read)?;
     let receive = Receive {
-        channel,
-        member,
+        req,
+        channel: &subscriber.channel,
+        member: &subscriber.member,
         command,
-        buffer: UserBuffer::new(command.addr, command.len as usize)?,
+    };
+    let outcome = match subscriber.check(Access::Read) {
+        Err(error) => Outcome::Complete(Err(error), 0),
+        Ok(()) if command.is_multishot() => receive.all(flags),
+        Ok(()) => receive.one(),
     };
 
-    match receive.next() {
-        // An edge-triggered poller looks here, not at `poll`, before it sleeps.
-        Err(EAGAIN) if member.readers.is_active() => {
-            channel.fall_asleep(member, Wait::Message);
-            receive.next()
+    if command.waits() {
+        keep_count(req, subscriber, &outcome);
+    }
+    outcome
+}
+
+/// Counts the receives that wait.
+#[inline(always)]
+fn keep_count(req: &Request, subscriber: &Subscriber, outcome: &Outcome) {
+    match outcome {
+        Outcome::Complete(result, _) if req.needs_cleanup() => {
+            req.set_needs_cleanup(false);
+            end_wait(subscriber, result.is_ok());
         }
-        result => result,
+        Outcome::Wait | Outcome::Yield if !req.needs_cleanup() => {
+            // Before `poll` marks the member as sleeping for a receive.
+            subscriber.member.receive_waits();
+            req.set_needs_cleanup(true);
+        }
+        _ => {}
+    }
+}
+
+/// Ends the wait of a receive that the core has given up.
+pub(crate) fn give_up(subscriber: &Subscriber) {
+    end_wait(subscriber, false);
+}
+
+fn end_wait(subscriber: &Subscriber, has_received: bool) {
+    subscriber.member.receive_ends();
+    if !has_received {
+        subscriber.channel.hand_on(&subscriber.member);
+    }
+}
+
+/// A message received.
+struct Received {
+    /// For `cqe->res`.
+    bytes: u32,
+    /// For `cqe->flags`: which buffer.
+    cqe_flags: u32,
+}
+
+/// A receive under way.
+struct Receive<'a> {
+    req: &'a Request,
+    channel: &'a Channel,
+    member: &'a Member,
+    command: &'a RecvCommand,
+}
+
+impl Receive<'_> {
+    /// Receives one message.
+    #[inline(always)]
+    fn one(&self) -> Outcome {
+        let mut result = self.next();
+
+        // An edge-triggered poller looks here, not at `poll`, before it sleeps.
+        if matches!(result, Ok(None)) && !self.command.waits() && self.member.readers.is_active() {
+            self.channel.sleep_for_message(self.member);
+            result = self.next();
+        }
+        match result {
+            Ok(Some(received)) => {
+                self.channel.room_made(1, false);
+                Outcome::Complete(Ok(received.bytes), received.cqe_flags)
+            }
+            Ok(None) => {
+                self.channel.room_made(0, true);
+                if self.command.waits() {
+                    Outcome::Wait
+                } else {
+                    Outcome::Complete(Err(EAGAIN), 0)
+                }
+            }
+            Err(error) => Outcome::Complete(Err(error), 0),
+        }
+    }
+
+    #[inline(always)]
+    fn next(&self) -> Result<Option<Received>> {
+        while let Some(position) = self.find()? {
+            let received = self.receive(position)?;
+
+            if received.is_some() {
+                return Ok(received);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Receives what is there, up to a limit, with a completion for each message.
+    #[inline(never)]
+    fn all(&self, flags: IssueFlags) -> Outcome {
+        let mut messages = 0;
+        let outcome = self
+            .burst(flags, &mut messages)
+            .unwrap_or_else(|error| Outcome::Complete(Err(error), 0));
+
+        // Once for all of them.
+        self.channel
+            .room_made(messages, matches!(outcome, Outcome::Wait));
+        outcome
+    }
+
+    #[inline(always)]
+    fn burst(&self, flags: IssueFlags, messages: &mut u32) -> Result<Outcome> {
+        let mut found = self.find()?;
+
+        for _ in 0..BURST {
+            if found.is_none() && flags.is_woken_multishot() {
+                // Nobody asks `poll` after this turn.
+                self.channel.sleep_for_message(self.member);
+                found = self.find()?;
+            }
+            let Some(position) = found else {
+                return Ok(Outcome::Wait);
+            };
+            let received = self.receive(position)?;
+
+            // An error here is for the next turn: this message comes first.
+            let next = self.find();
+            let Some(Received { bytes, cqe_flags }) = received else {
+                found = next?;
+                continue;
+            };
+            let cqe_flags = match next {
+                Ok(Some(_)) => cqe_flags | CQE_MORE_WAITING,
+                _ => cqe_flags,
+            };
+
+            *messages += 1;
+            if !self.req.post(bytes, cqe_flags) {
+                return Ok(Outcome::Complete(Ok(bytes), cqe_flags));
+            }
+            found = next?;
+        }
+        Ok(Outcome::Yield)
+    }
+
+    /// The position of the next message, or `EPIPE` where there will be none any more.
+    #[inline(always)]
+    fn find(&self) -> Result<Option<u64>> {
+        let found = self.channel.find(self.member);
+
+        if found.is_none() && self.channel.is_destroyed() {
+            return self.find_last();
+        }
+        Ok(found)
+    }
+
+    /// As [`Self::find`], when the channel has been destroyed: this search finds all that was sent
+    /// before.
+    #[cold]
+    fn find_last(&self) -> Result<Option<u64>> {
+        match self.channel.find(self.member) {
+            None => Err(EPIPE),
+            last => Ok(last),
+        }
+    }
+
+    /// Receives the message at `position`, or nothing where somebody else has got it.
+    #[inline]
+    fn receive(&self, position: u64) -> Result<Option<Received>> {
+        if !self.req.selects_buffer() {
+            let buffer = UserBuffer::new(self.command.addr, self.command.len as usize)?;
+            let received = Copy::new(self, position, buffer).attempt()?;
+
+            return Ok(received.map(|(_, bytes)| Received {
+                bytes,
+                cqe_flags: 0,
+            }));
+        }
+        let selected = self
+            .req
+            .select_buffer(self.command.group, self.command.len)?;
+
+        if self.command.wants_header() && selected.buffer().len() < HEADER_LEN {
+            return Err(EINVAL);
+        }
+        let received = Copy::new(self, position, selected.buffer()).attempt()?;
+
+        Ok(received.map(|(len, bytes)| Received {
+            bytes,
+            cqe_flags: selected.consume(len),
+        }))
     }
 }
 
 /// How an attempt to copy a message ended.
 enum Copied {
-    /// Received, with this result.
-    Whole(u32),
+    Whole,
     /// Somebody else has got the message.
     Lost,
-    /// A page of so many bytes of the buffer was not there.
-    Fault(usize),
+    /// A page of the buffer was not there.
+    Fault,
 }
 
-/// A receive under way.
-struct Receive<'a> {
+/// A message on its way to a buffer.
+struct Copy<'a> {
     channel: &'a Channel,
     member: &'a Member,
     command: &'a RecvCommand,
+    position: u64,
     buffer: UserBuffer,
+    /// Bytes of the message.
+    len: usize,
 }
 
-impl Receive<'_> {
-    #[inline]
-    fn next(&self) -> Result<u32> {
-        let mut faults = 0;
+impl<'a> Copy<'a> {
+    #[inline(always)]
+    fn new(receive: &Receive<'a>, position: u64, buffer: UserBuffer) -> Self {
+        let &Receive {
+            channel,
+            member,
+            command,
+            ..
+        } = receive;
 
-        loop {
-            // Before the search, which then finds all that was sent before the end.
-            let ended = self.channel.is_destroyed();
-            let Some(position) = self.channel.find(self.member) else {
-                return Err(if ended { EPIPE } else { EAGAIN });
-            };
-            let copied = if self.channel.parameters.mode.receivers_compete() {
-                self.take(position)?
-            } else {
-                self.read(position)?
-            };
-
-            match copied {
-                Copied::Whole(result) => {
-                    self.channel.room_made();
-                    return Ok(result);
-                }
-                Copied::Lost => {}
-                Copied::Fault(_) if faults == MAX_FAULTS => return Err(EFAULT),
-                Copied::Fault(len) => {
-                    faults += 1;
-                    self.buffer.first(len).fault_in_writeable()?;
-                }
-            }
+        Self {
+            channel,
+            member,
+            command,
+            position,
+            buffer,
+            len: channel.ring().len(position) as usize,
         }
     }
 
-    /// Broadcast: copies a message that all receivers share.
-    #[inline]
-    fn read(&self, position: u64) -> Result<Copied> {
-        let ring = self.channel.ring();
-        let record = ring.record(position);
-        let copied = self.copy(position, &record);
+    /// Copies the message, and makes it this receiver's. Returns the bytes copied and the result
+    /// of the receive, or nothing where somebody else has got the message.
+    #[inline(always)]
+    fn attempt(mut self) -> Result<Option<(usize, u32)>> {
+        let copied = match self.once()? {
+            Copied::Fault => self.again()?,
+            copied => copied,
+        };
 
-        if !ring.still_held(position) {
+        if let Copied::Lost = copied {
+            return Ok(None);
+        }
+        let whole = self.whole();
+        let copied = whole.min(self.buffer.len());
+        let result = if self.command.wants_full_length() {
+            whole
+        } else {
+            copied
+        };
+
+        Ok(Some((copied, result as u32)))
+    }
+
+    #[inline(always)]
+    fn once(&mut self) -> Result<Copied> {
+        if self.channel.parameters.mode.receivers_compete() {
+            self.take()
+        } else {
+            self.read()
+        }
+    }
+
+    /// Tries as long as it takes for the buffer's pages to be there.
+    #[cold]
+    #[inline(never)]
+    fn again(&mut self) -> Result<Copied> {
+        for _ in 0..MAX_FAULTS {
+            self.fault_in()?;
+            match self.once()? {
+                Copied::Fault => {}
+                copied => return Ok(copied),
+            }
+        }
+        Err(EFAULT)
+    }
+
+    /// What the message and its header are, in bytes.
+    #[inline(always)]
+    fn whole(&self) -> usize {
+        if self.command.wants_header() {
+            HEADER_LEN + self.len
+        } else {
+            self.len
+        }
+    }
+
+    #[inline(never)]
+    fn fault_in(&self) -> Result {
+        self.buffer.first(self.whole()).fault_in_writeable()
+    }
+
+    /// Broadcast: copies a message that all receivers share.
+    #[inline(always)]
+    fn read(&self) -> Result<Copied> {
+        let ring = self.channel.ring();
+        let copied = self.copy();
+
+        if !ring.still_held(self.position) {
             // Nothing has held the message: another receive of this subscriber has passed it, or
             // the subscriber has been detached.
             return if self.member.is_detached() {
@@ -161,91 +433,67 @@ impl Receive<'_> {
             };
         }
         Ok(match copied {
-            Copied::Whole(_) if !ring.pass(&self.member.cursor, position) => Copied::Lost,
-            copied => copied,
+            Err(_) => Copied::Fault,
+            Ok(()) if ring.pass(&self.member.cursor, self.position) => Copied::Whole,
+            Ok(()) => Copied::Lost,
         })
     }
 
     /// Competing: takes a message from the other receivers and copies it.
-    #[inline]
-    fn take(&self, position: u64) -> Result<Copied> {
+    #[inline(always)]
+    fn take(&mut self) -> Result<Copied> {
         let ring = self.channel.ring();
 
         if self.channel.nr_receivers() > 1 {
             // A message that is given back may come to another receiver after later ones. So the
             // buffer is looked at first.
-            let record = ring.record(position);
-            self.buffer
-                .first(self.lengths(&record).0)
-                .fault_in_writeable()?;
+            self.fault_in()?;
         }
         // As long as we have it, senders may need its slot.
         let busy = preempt::Disabled::new();
-        let Some(taken) = ring.take(&self.member.cursor, position) else {
+        let Some(taken) = ring.take(&self.member.cursor, self.position) else {
             return Ok(Copied::Lost);
         };
-        let record = ring.record(position);
-        let copied = self.copy(position, &record);
 
-        if let Copied::Whole(_) = copied {
+        // It is ours now, and whatever was seen of it before may have been another's.
+        self.len = ring.len(self.position) as usize;
+        if self.copy().is_ok() {
             taken.done();
-        } else {
-            drop(taken);
-            drop(busy);
-            self.channel.given_back();
+            return Ok(Copied::Whole);
         }
-        Ok(copied)
+        drop(taken);
+        drop(busy);
+        self.channel.given_back();
+        Ok(Copied::Fault)
     }
 
-    /// The bytes of the buffer that a message needs, and the result of receiving it.
+    /// Copies what fits of header and message; fails where a page is not there.
     #[inline(always)]
-    fn lengths(&self, record: &Record) -> (usize, u32) {
-        let header = if self.command.wants_header() {
-            HEADER_LEN
-        } else {
-            0
-        };
-        let whole = header + record.len as usize;
-        let copied = whole.min(self.buffer.len());
-        let result = if self.command.wants_full_length() {
-            whole
-        } else {
-            copied
-        };
-
-        (copied, result as u32)
-    }
-
-    #[inline]
-    fn copy(&self, position: u64, record: &Record) -> Copied {
-        let (needed, result) = self.lengths(record);
-        let mut payload = self.buffer.first(needed);
-
+    fn copy(&self) -> Result {
         if self.command.wants_header() {
-            if payload
-                .write_nofault(self.header(position, record).as_bytes())
-                .is_err()
-            {
-                return Copied::Fault(needed);
-            }
-            payload = payload.after(HEADER_LEN);
+            self.copy_with_header()
+        } else {
+            self.channel
+                .region()
+                .copy_nofault(self.position, &self.buffer.first(self.len))
         }
-        if self
-            .channel
-            .region()
-            .copy_nofault(position, &payload)
-            .is_err()
-        {
-            return Copied::Fault(needed);
-        }
-        Copied::Whole(result)
     }
 
-    fn header(&self, position: u64, record: &Record) -> MessageHeader {
-        let sender = identity::seen_by_current(self.channel.senders.get(position));
+    #[inline(never)]
+    fn copy_with_header(&self) -> Result {
+        self.buffer.write_nofault(self.header().as_bytes())?;
+        self.channel.region().copy_nofault(
+            self.position,
+            &self.buffer.after(HEADER_LEN).first(self.len),
+        )
+    }
+
+    fn header(&self) -> MessageHeader {
+        let record = self.channel.ring().record(self.position);
+        let sender = identity::seen_by_current(self.channel.senders.get(self.position));
 
         MessageHeader {
-            msg_id: position + 1,
+            msg_id: self.position + 1,
             sender_data: record.sender_data,
             len: record.len,
             flags: 0,

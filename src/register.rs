@@ -7,8 +7,8 @@
 use super::{
     channel::{Channel, Parameters},
     delivery::Mode,
-    handles::{Handles, Vacancy},
-    members::{Member, Rights},
+    handles::Handles,
+    members::{Member, Rights, DOOR},
     ops,
     registry::{Entry, Key},
     rfl::{
@@ -158,14 +158,16 @@ fn make_channel(id: u32, parameters: Parameters, mode: u32) -> Result<(Arc<Chann
         send: true,
         recv: false,
     };
+    let member = Member::new(DOOR, rights)?;
     let door = door.bind(KBox::new(
         Subscriber {
             channel: channel.clone(),
-            member: Member::new(0, rights)?,
+            member: member.clone(),
         },
         GFP_KERNEL_ACCOUNT,
     )?);
 
+    channel.join(&member, false)?;
     Ok((channel, door))
 }
 
@@ -233,7 +235,7 @@ fn join(
     replay: bool,
     tell: impl FnOnce(u32) -> Result,
 ) -> Result {
-    handles.check_limit()?;
+    handles.reserve()?;
 
     let member = Member::new(id, rights)?;
     let file = anon_file::new(KBox::new(
@@ -243,12 +245,11 @@ fn join(
         },
         GFP_KERNEL_ACCOUNT,
     )?)?;
-    let vacancy = Vacancy::new(id, file.clone())?;
     let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
 
     channel.join(&member, replay)?;
     tell(fd.reserved_fd()).inspect_err(|_| channel.leave(&member))?;
-    handles.insert(vacancy);
+    handles.insert(id, file.clone());
     fd.fd_install(file);
     Ok(())
 }

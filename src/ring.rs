@@ -61,7 +61,8 @@ pub(crate) struct Header {
 /// A slot, `struct io_uring_ipc_msg_desc` to user space.
 ///
 /// The fields between `seq` and `claim` are the record; they are written between claim and
-/// publication, and are atomics only because user space may look at any time.
+/// publication, and are atomics only because user space may look at any time. Some never change:
+/// see [`Slot::prepare`].
 #[repr(C)]
 #[cfg_attr(CONFIG_RUST, derive(pin_init::Zeroable))]
 pub(crate) struct Slot {
@@ -81,6 +82,16 @@ pub(crate) struct Slot {
     reserved: Word64,
 }
 
+impl Slot {
+    /// Sets what is the same for all messages of this slot, before anybody uses the ring: where
+    /// the payload is, in bytes from the first cell, and ids as user space may see them.
+    pub(crate) fn prepare(&self, offset: u32, uid: u32, gid: u32) {
+        self.offset.store_relaxed(offset);
+        self.uid.store_relaxed(uid);
+        self.gid.store_relaxed(gid);
+    }
+}
+
 /// `flags` of a slot without a message, `IOIPC_MSG_F_SKIP` to user space.
 pub(crate) const SKIP: u32 = 1 << 31;
 
@@ -88,15 +99,16 @@ pub(crate) const SKIP: u32 = 1 << 31;
 #[derive(Clone, Copy)]
 pub(crate) struct Record {
     pub(crate) sender_data: u64,
-    /// Where the payload is, in bytes from the first cell.
-    pub(crate) offset: u32,
     pub(crate) len: u32,
     /// The one receiver it is for, or 0.
     pub(crate) target: u32,
     pub(crate) sender_id: u32,
-    /// Ids as user space may see them in its mapping.
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
+}
+
+/// The position after another one. Positions do not come to their end.
+#[inline(always)]
+const fn after(position: u64) -> u64 {
+    position.wrapping_add(1)
 }
 
 /// The states of a published slot on a competing ring.
@@ -169,13 +181,15 @@ impl<M: Memory> Ring<M> {
         self.memory.header().head.load_relaxed()
     }
 
-    /// Whether a claim would find a slot without [reclaiming](Self::reclaim_taken).
-    pub(crate) fn has_room(&self) -> bool {
-        self.tail().saturating_sub(self.head()) < self.entries
+    /// How many claims would find a slot without [reclaiming](Self::reclaim_taken).
+    pub(crate) fn room(&self) -> u32 {
+        let held = self.tail().saturating_sub(self.head());
+
+        self.entries.saturating_sub(held) as u32
     }
 
     /// Claims the next position, or `None` where the ring is full.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn claim(&self) -> Option<Claim<'_, M>> {
         let header = self.memory.header();
 
@@ -189,7 +203,7 @@ impl<M: Memory> Ring<M> {
             if head <= tail && tail - head >= self.entries {
                 return None;
             }
-            if header.tail.replace(tail, tail + 1) {
+            if header.tail.replace(tail, after(tail)) {
                 return Some(Claim {
                     ring: self,
                     position: tail,
@@ -207,19 +221,19 @@ impl<M: Memory> Ring<M> {
     #[inline]
     pub(crate) fn publish_uncovers(&self, position: u64) -> bool {
         // Not `==`: by now that message may have been read and its slot reused.
-        self.memory.slot(position + 1).seq.load_relaxed() >= position + 2
+        self.memory.slot(after(position)).seq.load_relaxed() >= after(after(position))
     }
 
     /// The slot of `position`, if its message is published and still there.
-    #[inline]
+    #[inline(always)]
     fn published(&self, position: u64) -> Result<&Slot, Unpublished> {
         let slot = self.memory.slot(position);
         // Acquire: pairs with the release in `Claim::publish()`.
         let seq = slot.seq.load_acquire();
 
-        if seq == position + 1 {
+        if seq == after(position) {
             Ok(slot)
-        } else if seq > position + 1 {
+        } else if seq > after(position) {
             Err(Unpublished::Gone)
         } else {
             Err(Unpublished::NotYet)
@@ -230,9 +244,29 @@ impl<M: Memory> Ring<M> {
     ///
     /// Moves the cursor over what can never be for this receiver. Several callers may use the same
     /// cursor at once.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, cursor: &Word64, id: u32) -> Option<u64> {
-        self.search(cursor, id, u32::MAX)
+        let position = cursor.load_relaxed();
+
+        match self.published(position) {
+            Err(Unpublished::NotYet) => None,
+            Ok(slot) if self.state(slot, position, id) == SlotState::Free => Some(position),
+            _ => self.search(cursor, id, u32::MAX),
+        }
+    }
+
+    /// What the published slot of `position` is to receiver `id`.
+    #[inline(always)]
+    fn state(&self, slot: &Slot, position: u64, id: u32) -> SlotState {
+        let target = slot.target.load_relaxed();
+
+        if (target != 0 && target != id) || slot.flags.load_relaxed() & SKIP != 0 {
+            SlotState::Passed
+        } else if self.sharing == Sharing::Broadcast {
+            SlotState::Free
+        } else {
+            SlotState::of(slot.claim.load_relaxed(), position)
+        }
     }
 
     /// Moves a cursor over up to `limit` slots that can never be for this receiver.
@@ -240,7 +274,7 @@ impl<M: Memory> Ring<M> {
         self.search(cursor, id, limit);
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn search(&self, cursor: &Word64, id: u32, limit: u32) -> Option<u64> {
         let start = cursor.load_relaxed();
         let mut position = start;
@@ -261,14 +295,7 @@ impl<M: Memory> Ring<M> {
                 }
             };
 
-            let target = slot.target.load_relaxed();
-            let state = match slot.flags.load_relaxed() & SKIP {
-                _ if target != 0 && target != id => SlotState::Passed,
-                0 if self.sharing == Sharing::Broadcast => SlotState::Free,
-                0 => SlotState::of(slot.claim.load_relaxed(), position),
-                _ => SlotState::Passed,
-            };
-            match state {
+            match self.state(slot, position, id) {
                 SlotState::Free => {
                     found = Some(position);
                     break;
@@ -289,18 +316,18 @@ impl<M: Memory> Ring<M> {
     /// Broadcast: moves a cursor over `position`, after its message has been read.
     ///
     /// False if the message was not this caller's to read: another one has used the same cursor.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pass(&self, cursor: &Word64, position: u64) -> bool {
         // Fully ordered, so what was read was read before: pairs with the load of the cursor for
         // `reclaim_passed()`.
-        cursor.replace(position, position + 1)
+        cursor.replace(position, after(position))
     }
 
     /// Broadcast: whether the message at `position` was still held when it had been read.
     ///
     /// `seq` would not tell: it changes only when the slot's next message is published, long after
     /// the slot's next owner has begun to write.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn still_held(&self, position: u64) -> bool {
         // The reads of the message come before the look at `head`. Whoever wrote over it had seen
         // `head` past it before (the acquire in `claim()`), so we see that too.
@@ -310,7 +337,7 @@ impl<M: Memory> Ring<M> {
 
     /// Competing: takes the message that [`Self::find`] has found, or `None` where another
     /// receiver was faster.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take<'a>(&'a self, cursor: &'a Word64, position: u64) -> Option<Taken<'a, M>> {
         let claim = &self.memory.slot(position).claim;
 
@@ -327,19 +354,21 @@ impl<M: Memory> Ring<M> {
             })
     }
 
+    /// The length of a message that the caller has found, in bytes.
+    #[inline(always)]
+    pub(crate) fn len(&self, position: u64) -> u32 {
+        self.memory.slot(position).len.load_relaxed()
+    }
+
     /// The record of a message that the caller has found.
-    #[inline]
     pub(crate) fn record(&self, position: u64) -> Record {
         let slot = self.memory.slot(position);
 
         Record {
             sender_data: slot.sender_data.load_relaxed(),
-            offset: slot.offset.load_relaxed(),
             len: slot.len.load_relaxed(),
             target: slot.target.load_relaxed(),
             sender_id: slot.sender_id.load_relaxed(),
-            uid: slot.uid.load_relaxed(),
-            gid: slot.gid.load_relaxed(),
         }
     }
 
@@ -408,6 +437,7 @@ enum Unpublished {
 }
 
 /// What a published slot is to a receiver.
+#[derive(PartialEq, Eq)]
 enum SlotState {
     Free,
     /// Another receiver is reading it, and may give it back.
@@ -442,7 +472,7 @@ impl<M: Memory> Claim<'_, M> {
     }
 
     /// Makes the message visible to receivers. Its payload is in place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(self, record: &Record) {
         self.finish(record, 0);
         core::mem::forget(self);
@@ -453,17 +483,14 @@ impl<M: Memory> Claim<'_, M> {
         let slot = self.ring.memory.slot(self.position);
 
         slot.sender_data.store_relaxed(record.sender_data);
-        slot.offset.store_relaxed(record.offset);
         slot.len.store_relaxed(record.len);
         slot.flags.store_relaxed(flags);
         slot.target.store_relaxed(record.target);
         slot.sender_id.store_relaxed(record.sender_id);
-        slot.uid.store_relaxed(record.uid);
-        slot.gid.store_relaxed(record.gid);
         slot.claim
             .store_relaxed(ClaimWord::encode(self.position, ClaimWord::FREE));
         // Release: pairs with the acquire in `Ring::published()`.
-        slot.seq.store_release(self.position + 1);
+        slot.seq.store_release(after(self.position));
     }
 }
 
@@ -471,12 +498,9 @@ impl<M: Memory> Drop for Claim<'_, M> {
     fn drop(&mut self) {
         let nothing = Record {
             sender_data: 0,
-            offset: 0,
             len: 0,
             target: 0,
             sender_id: 0,
-            uid: 0,
-            gid: 0,
         };
 
         self.finish(&nothing, SKIP);
@@ -494,7 +518,7 @@ pub(crate) struct Taken<'a, M: Memory> {
 
 impl<M: Memory> Taken<'_, M> {
     /// The message has been read.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn done(self) {
         // Release: pairs with the acquire in `Ring::reclaim_taken()`.
         self.ring
@@ -504,7 +528,7 @@ impl<M: Memory> Taken<'_, M> {
             .store_release(ClaimWord::encode(self.position, ClaimWord::DONE));
         // Only spares the next search a step, so it need not succeed.
         if self.cursor.load_relaxed() == self.position {
-            self.cursor.raise(self.position + 1);
+            self.cursor.replace(self.position, after(self.position));
         }
         core::mem::forget(self);
     }

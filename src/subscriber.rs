@@ -4,7 +4,7 @@
 
 use super::{
     channel::Channel,
-    members::{Member, Wait},
+    members::{Member, DOOR},
     rfl::{
         anon_file::{AnonFile, FileOperations},
         inode::Access,
@@ -36,7 +36,7 @@ impl Subscriber {
     /// Whether the caller may send or receive now.
     ///
     /// Fails with `ENOENT` when detached, `EACCES` without the right.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check(&self, access: Access) -> Result {
         let rights = &self.member.rights;
         let right = match access {
@@ -51,8 +51,8 @@ impl Subscriber {
             return Err(ENOENT);
         }
         // Who has not attached has not been checked either.
-        if self.channel.parameters.private || self.member.id == 0 {
-            self.channel.permission(access)?;
+        if self.channel.parameters.private || self.member.id == DOOR {
+            return self.channel.permission(access);
         }
         Ok(())
     }
@@ -99,7 +99,7 @@ impl AnonFile for Subscriber {
         }
         if reads && rights.recv {
             if !self.is_readable() {
-                self.channel.fall_asleep(&self.member, Wait::Message);
+                self.channel.sleep_for_message(&self.member);
             }
             if self.is_readable() {
                 found |= events::READABLE;
@@ -107,7 +107,7 @@ impl AnonFile for Subscriber {
         }
         if writes && rights.send {
             if !self.is_writable() {
-                self.channel.fall_asleep(&self.member, Wait::Room);
+                self.channel.sleep_for_room(&self.member);
             }
             if self.is_writable() {
                 found |= events::WRITABLE;
@@ -128,7 +128,8 @@ impl AnonFile for Subscriber {
 
     fn show_fdinfo(&self, m: &SeqFile) {
         let (channel, member) = (&self.channel, &self.member);
-        let (members, receivers, senders) = channel.population();
+        let [members, receivers, senders] = channel.population();
+        let [wakeups, room_wakeups] = member.wakeups();
 
         seq_print!(m, "ipc-channel:\t{}\n", channel.id);
         seq_print!(m, "ipc-mode:\t{}\n", channel.parameters.mode.name());
@@ -154,5 +155,9 @@ impl AnonFile for Subscriber {
         seq_print!(m, "ipc-recv:\t{}\n", u32::from(member.rights.recv));
         seq_print!(m, "ipc-detached:\t{}\n", u32::from(member.is_detached()));
         seq_print!(m, "ipc-cursor:\t{}\n", member.cursor.load_relaxed());
+        seq_print!(m, "ipc-receives-waiting:\t{}\n", member.receives());
+        seq_print!(m, "ipc-sends-waiting:\t{}\n", member.sends.len());
+        seq_print!(m, "ipc-wakeups:\t{}\n", wakeups);
+        seq_print!(m, "ipc-room-wakeups:\t{}\n", room_wakeups);
     }
 }

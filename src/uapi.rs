@@ -35,12 +35,23 @@ pub(crate) mod subscriber_flags {
     pub(crate) const ALL: u32 = SEND | RECV | REPLAY;
 }
 
+/// `sqe->ioprio` of `IORING_OP_IPC_SEND`
+pub(crate) mod send_flags {
+    pub(crate) const WAIT: u16 = 1 << 0;
+    pub(crate) const ALL: u16 = WAIT;
+}
+
 /// `sqe->ioprio` of `IORING_OP_IPC_RECV`
 pub(crate) mod recv_flags {
+    pub(crate) const WAIT: u16 = 1 << 0;
+    pub(crate) const MULTISHOT: u16 = 1 << 1;
     pub(crate) const HDR: u16 = 1 << 2;
     pub(crate) const TRUNC: u16 = 1 << 3;
-    pub(crate) const ALL: u16 = HDR | TRUNC;
+    pub(crate) const ALL: u16 = WAIT | MULTISHOT | HDR | TRUNC;
 }
+
+/// `cqe->flags`
+pub(crate) const CQE_MORE_WAITING: u32 = bindings::IORING_CQE_F_SOCK_NONEMPTY;
 
 /// `struct io_uring_ipc_channel_create`
 #[repr(C)]

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/time_types.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "ipc_uring.h"
+#include "process.h"
+
+#define PATIENCE_MS	10000	/* what has not come by then is lost */
 
 static int enter(struct ring *ring, unsigned int submit, unsigned int wait,
 		 unsigned int flags)
@@ -19,9 +27,10 @@ static int enter(struct ring *ring, unsigned int submit, unsigned int wait,
 	return ret < 0 ? -errno : ret;
 }
 
-int ring_open(struct ring *ring, unsigned int setup)
+int ring_open_sized(struct ring *ring, unsigned int setup, unsigned int sq,
+		    unsigned int cq)
 {
-	struct io_uring_params p = { .flags = setup };
+	struct io_uring_params p = { .flags = setup, .cq_entries = cq };
 	unsigned int *array;
 	size_t sq_size, cq_size;
 	unsigned int i;
@@ -31,9 +40,12 @@ int ring_open(struct ring *ring, unsigned int setup)
 	ring->setup = setup;
 	if (setup & IORING_SETUP_SQPOLL)
 		p.sq_thread_idle = 5;
-	ring->fd = syscall(__NR_io_uring_setup, RING_ENTRIES, &p);
+	if (cq)
+		p.flags |= IORING_SETUP_CQSIZE;
+	ring->fd = syscall(__NR_io_uring_setup, sq, &p);
 	if (ring->fd < 0)
 		return -errno;
+	ring->sq_entries = p.sq_entries;
 
 	sq_size = p.sq_off.array + p.sq_entries * sizeof(__u32);
 	cq_size = p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe);
@@ -43,7 +55,7 @@ int ring_open(struct ring *ring, unsigned int setup)
 			 IORING_OFF_SQ_RING);
 	if (ring->map == MAP_FAILED)
 		goto err_close;
-	ring->sqes = mmap(NULL, RING_ENTRIES * sizeof(*ring->sqes),
+	ring->sqes = mmap(NULL, p.sq_entries * sizeof(*ring->sqes),
 			  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
 			  ring->fd, IORING_OFF_SQES);
 	if (ring->sqes == MAP_FAILED)
@@ -73,11 +85,16 @@ err_close:
 	return ret;
 }
 
+int ring_open(struct ring *ring, unsigned int setup)
+{
+	return ring_open_sized(ring, setup, RING_ENTRIES, 0);
+}
+
 void ring_close(struct ring *ring)
 {
 	if (!ring->map)
 		return;
-	munmap(ring->sqes, RING_ENTRIES * sizeof(*ring->sqes));
+	munmap(ring->sqes, ring->sq_entries * sizeof(*ring->sqes));
 	munmap(ring->map, ring->map_size);
 	close(ring->fd);
 	memset(ring, 0, sizeof(*ring));
@@ -88,11 +105,11 @@ struct io_uring_sqe *ring_sqe(struct ring *ring)
 {
 	struct io_uring_sqe *sqe;
 
-	if (ring->queued == RING_ENTRIES)
+	if (ring->queued == ring->sq_entries)
 		return NULL;
 	/* An SQPOLL thread may still be reading what completed already. */
 	while (ring->tail - __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE) >=
-	       RING_ENTRIES)
+	       ring->sq_entries)
 		;
 	sqe = &ring->sqes[ring->tail++ & ring->sq_mask];
 	ring->queued++;
@@ -106,15 +123,20 @@ static unsigned int cq_ready(struct ring *ring)
 	       *ring->cq_head;
 }
 
-static int enter_sqpoll(struct ring *ring, unsigned int wait)
+static int wake_sqpoll(struct ring *ring)
 {
-	int ret = 0;
-
 	ring->queued = 0;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(ring->sq_flags, __ATOMIC_RELAXED) &
 	    IORING_SQ_NEED_WAKEUP)
-		ret = enter(ring, 0, 0, IORING_ENTER_SQ_WAKEUP);
+		return enter(ring, 0, 0, IORING_ENTER_SQ_WAKEUP);
+	return 0;
+}
+
+static int enter_sqpoll(struct ring *ring, unsigned int wait)
+{
+	int ret = wake_sqpoll(ring);
+
 	while (ret >= 0 && cq_ready(ring) < wait)
 		ret = enter(ring, 0, wait, IORING_ENTER_GETEVENTS);
 	return ret < 0 ? ret : 0;
@@ -142,6 +164,83 @@ int ring_enter(struct ring *ring, unsigned int wait)
 		ret = enter(ring, 0, wait, IORING_ENTER_GETEVENTS);
 	} while (ret >= 0 && cq_ready(ring) < wait);
 	return ret < 0 ? ret : 0;
+}
+
+int ring_submit(struct ring *ring)
+{
+	unsigned long long until = now_ms() + PATIENCE_MS;
+	int ret;
+
+	__atomic_store_n(ring->sq_tail, ring->tail, __ATOMIC_RELEASE);
+	if (ring->setup & IORING_SETUP_SQPOLL) {
+		ret = wake_sqpoll(ring);
+		/* The head moves when the whole batch has been issued. */
+		while (ret >= 0 && now_ms() < until) {
+			if (__atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE) ==
+			    ring->tail)
+				return 0;
+			sched_yield();
+		}
+		return ret < 0 ? ret : -ETIME;
+	}
+	while (ring->queued) {
+		ret = enter(ring, ring->queued, 0, 0);
+		if (ret < 0)
+			return ret;
+		ring->queued -= ret;
+	}
+	return 0;
+}
+
+static int enter_until(struct ring *ring, unsigned int wait,
+		       unsigned long long until)
+{
+	unsigned long long now = now_ms();
+	unsigned long long left = until > now ? until - now : 0;
+	struct __kernel_timespec ts = {
+		.tv_sec = left / 1000,
+		.tv_nsec = left % 1000 * 1000000,
+	};
+	struct io_uring_getevents_arg arg = { .ts = (unsigned long)&ts };
+
+	if (syscall(__NR_io_uring_enter, ring->fd, 0, wait,
+		    IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg,
+		    sizeof(arg)) >= 0)
+		return 0;
+	return errno == ETIME || errno == EINTR ? 0 : -errno;
+}
+
+int ring_enter_timeout(struct ring *ring, unsigned int wait, unsigned int ms)
+{
+	unsigned long long until = now_ms() + ms;
+	int ret;
+
+	ret = ring_submit(ring);
+	if (ret)
+		return ret;
+	do {
+		ret = enter_until(ring, wait, until);
+		if (ret)
+			return ret;
+		if (cq_ready(ring) >= wait)
+			return 0;
+	} while (now_ms() < until);
+	return -ETIME;
+}
+
+int ring_next(struct ring *ring, struct io_uring_cqe *cqe)
+{
+	/* Also where one lies there: others may need the kernel to go on. */
+	int ret = ring_enter_timeout(ring, 1, PATIENCE_MS);
+
+	if (ret)
+		return ret;
+	return ring_cqe(ring, cqe) ? 0 : -EPROTO;
+}
+
+bool ring_quiet(struct ring *ring, unsigned int ms)
+{
+	return ring_enter_timeout(ring, 1, ms) == -ETIME;
 }
 
 bool ring_cqe(struct ring *ring, struct io_uring_cqe *cqe)
@@ -299,6 +398,40 @@ struct io_uring_sqe *prep_recv(struct ring *ring, __u32 id, void *buf,
 	return sqe;
 }
 
+struct io_uring_sqe *prep_recv_select(struct ring *ring, __u32 id, __u16 group,
+				      __u32 len, __u16 flags, __u64 user_data)
+{
+	struct io_uring_sqe *sqe = prep_recv(ring, id, NULL, len, flags,
+					     user_data);
+
+	sqe->flags = IOSQE_BUFFER_SELECT;
+	sqe->buf_group = group;
+	return sqe;
+}
+
+struct io_uring_sqe *prep_nop(struct ring *ring, __u64 user_data)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+
+	sqe->opcode = IORING_OP_NOP;
+	sqe->user_data = user_data;
+	return sqe;
+}
+
+struct io_uring_sqe *prep_cancel(struct ring *ring, __u32 flags, __u64 target,
+				 int fd, __u32 op, __u64 user_data)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+
+	sqe->opcode = IORING_OP_ASYNC_CANCEL;
+	sqe->cancel_flags = flags;
+	sqe->addr = target;
+	sqe->fd = fd;
+	sqe->len = op;
+	sqe->user_data = user_data;
+	return sqe;
+}
+
 int ipc_send(struct ring *ring, __u32 id, const void *buf, __u32 len,
 	     __u32 target)
 {
@@ -331,4 +464,144 @@ long long ipc_recv_u32(struct ring *ring, __u32 id)
 	if (ret < 0)
 		return ret;
 	return ret == sizeof(value) ? (long long)value : -EBADMSG;
+}
+
+static void *map_pages(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static size_t buffer_ring_size(const struct buffers *buffers)
+{
+	return buffers->count * sizeof(struct io_uring_buf);
+}
+
+int buffers_open(struct ring *ring, struct buffers *buffers,
+		 enum buffer_kind kind, __u16 group, unsigned int count,
+		 unsigned int size)
+{
+	struct io_uring_buf_reg reg = { .ring_entries = count, .bgid = group };
+
+	memset(buffers, 0, sizeof(*buffers));
+	buffers->kind = kind;
+	buffers->group = group;
+	buffers->count = count;
+	buffers->size = size;
+	buffers->data = map_pages((size_t)count * size);
+	if (!buffers->data)
+		return -ENOMEM;
+	if (kind == BUFFER_LEGACY)
+		return 0;
+	buffers->ring = map_pages(buffer_ring_size(buffers));
+	if (!buffers->ring)
+		return -ENOMEM;
+	reg.ring_addr = (unsigned long)buffers->ring;
+	if (kind == BUFFER_RING_INC)
+		reg.flags = IOU_PBUF_RING_INC;
+	return ipc_register(ring, IORING_REGISTER_PBUF_RING, &reg, 1);
+}
+
+void buffers_close(struct buffers *buffers)
+{
+	if (buffers->ring)
+		munmap(buffers->ring, buffer_ring_size(buffers));
+	if (buffers->data)
+		munmap(buffers->data, (size_t)buffers->count * buffers->size);
+	memset(buffers, 0, sizeof(*buffers));
+}
+
+static int provide(struct ring *ring, struct buffers *buffers, unsigned int id,
+		   const void *addr, unsigned int len, unsigned int count)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+
+	sqe->opcode = IORING_OP_PROVIDE_BUFFERS;
+	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+	sqe->fd = count;
+	sqe->addr = (unsigned long)addr;
+	sqe->len = len;
+	sqe->off = id;
+	sqe->buf_group = buffers->group;
+	return ring_submit(ring);
+}
+
+int buffers_give_at(struct ring *ring, struct buffers *buffers,
+		    unsigned int id, const void *addr, unsigned int len)
+{
+	struct io_uring_buf *buf;
+
+	if (buffers->kind == BUFFER_LEGACY)
+		return provide(ring, buffers, id, addr, len, 1);
+	buf = &buffers->ring->bufs[buffers->tail & (buffers->count - 1)];
+	buf->addr = (unsigned long)addr;
+	buf->len = len;
+	buf->bid = id;
+	__atomic_store_n(&buffers->ring->tail, ++buffers->tail,
+			 __ATOMIC_RELEASE);
+	return 0;
+}
+
+int buffers_give(struct ring *ring, struct buffers *buffers, unsigned int id,
+		 unsigned int count)
+{
+	char *addr = buffers->data + (size_t)id * buffers->size;
+
+	if (buffers->kind == BUFFER_LEGACY)
+		return provide(ring, buffers, id, addr, buffers->size, count);
+	for (; count; count--, id++, addr += buffers->size)
+		buffers_give_at(ring, buffers, id, addr, buffers->size);
+	return 0;
+}
+
+void *buffers_at(const struct buffers *buffers, const struct io_uring_cqe *cqe)
+{
+	if (!(cqe->flags & IORING_CQE_F_BUFFER) ||
+	    cqe_buffer(cqe) >= buffers->count)
+		return NULL;
+	return buffers->data + (size_t)cqe_buffer(cqe) * buffers->size;
+}
+
+long long fdinfo_value(int fd, const char *name)
+{
+	char path[64], text[2048], *line;
+	size_t len = strlen(name);
+	int info;
+	ssize_t size;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	if (info < 0)
+		return -errno;
+	size = read(info, text, sizeof(text) - 1);
+	close(info);
+	if (size < 0)
+		return -EIO;
+	text[size] = 0;
+	for (line = text; line; line = strchr(line, '\n')) {
+		if (line != text)
+			line++;
+		if (!strncmp(line, name, len) && line[len] == ':')
+			return strtoll(line + len + 1, NULL, 10);
+	}
+	return -ENOENT;
+}
+
+int fdinfo_wait(int fd, const char *name, long long want)
+{
+	unsigned long long until = now_ms() + PATIENCE_MS;
+	long long value;
+
+	for (;;) {
+		value = fdinfo_value(fd, name);
+		if (value == want)
+			return 0;
+		if (value < 0)
+			return value;
+		if (now_ms() >= until)
+			return -ETIME;
+		sleep_ms(1);
+	}
 }

@@ -21,6 +21,7 @@
 struct ring {
 	int fd;
 	unsigned int setup;		/* IORING_SETUP_* */
+	unsigned int sq_entries;
 	unsigned int queued;		/* SQEs the kernel has not been told of */
 	unsigned int tail;		/* ours; published by ring_enter() */
 	unsigned int sq_mask;
@@ -39,14 +40,33 @@ struct ring {
 /* Calls that can fail return 0 or -errno. */
 int ring_open(struct ring *ring, unsigned int setup);
 
+/* With so many entries; @cq 0 for what the kernel chooses. */
+int ring_open_sized(struct ring *ring, unsigned int setup, unsigned int sq,
+		    unsigned int cq);
+
 /* Drop mappings, then the descriptor: on return the kernel has released it. */
 void ring_close(struct ring *ring);
 
-/* The next SQE, zeroed. NULL where RING_ENTRIES are queued already. */
+/* The next SQE, zeroed. NULL where the queue is full of new ones. */
 struct io_uring_sqe *ring_sqe(struct ring *ring);
 
 /* Submit what is queued and wait until @wait completions lie in the ring. */
 int ring_enter(struct ring *ring, unsigned int wait);
+
+/*
+ * The same for what may never come: -ETIME after so long. With @wait 0, too, it
+ * runs what DEFER_TASKRUN has deferred and fetches what overflowed.
+ */
+int ring_enter_timeout(struct ring *ring, unsigned int wait, unsigned int ms);
+
+/* Submit what is queued; on return every request has been issued once. */
+int ring_submit(struct ring *ring);
+
+/* Submit, wait for a completion and take it: -ETIME after ten seconds. */
+int ring_next(struct ring *ring, struct io_uring_cqe *cqe);
+
+/* Submit, and see that there is no completion for so long. */
+bool ring_quiet(struct ring *ring, unsigned int ms);
 
 /* Take a completion if there is one. */
 bool ring_cqe(struct ring *ring, struct io_uring_cqe *cqe);
@@ -89,6 +109,15 @@ struct io_uring_sqe *prep_send(struct ring *ring, __u32 id, const void *buf,
 struct io_uring_sqe *prep_recv(struct ring *ring, __u32 id, void *buf,
 			       __u32 len, __u16 flags, __u64 user_data);
 
+/* With a buffer of the group; @len 0 for all of it. */
+struct io_uring_sqe *prep_recv_select(struct ring *ring, __u32 id, __u16 group,
+				      __u32 len, __u16 flags, __u64 user_data);
+struct io_uring_sqe *prep_nop(struct ring *ring, __u64 user_data);
+
+/* IORING_OP_ASYNC_CANCEL of @target (user_data), @fd, @op, as the flags say. */
+struct io_uring_sqe *prep_cancel(struct ring *ring, __u32 flags, __u64 target,
+				 int fd, __u32 op, __u64 user_data);
+
 /* One message, its cqe->res. */
 int ipc_send(struct ring *ring, __u32 id, const void *buf, __u32 len,
 	     __u32 target);
@@ -101,5 +130,54 @@ int ipc_send_u32(struct ring *ring, __u32 id, __u32 value);
 
 /* The number received, or -errno, or -EBADMSG where it is not four bytes. */
 long long ipc_recv_u32(struct ring *ring, __u32 id);
+
+/* Provided buffers: one group, with buffer ids 0 to @count - 1. */
+enum buffer_kind { BUFFER_RING, BUFFER_RING_INC, BUFFER_LEGACY };
+
+struct buffers {
+	enum buffer_kind kind;
+	__u16 group;
+	__u16 tail;
+	unsigned int count;
+	unsigned int size;		/* of each */
+	struct io_uring_buf_ring *ring;	/* NULL for BUFFER_LEGACY */
+	char *data;
+};
+
+/* An empty group. @count is a power of two. */
+int buffers_open(struct ring *ring, struct buffers *buffers,
+		 enum buffer_kind kind, __u16 group, unsigned int count,
+		 unsigned int size);
+void buffers_close(struct buffers *buffers);
+
+/*
+ * Provide buffers of these ids. Legacy ones take an SQE, which is submitted
+ * with all that is queued and completes silently.
+ */
+int buffers_give(struct ring *ring, struct buffers *buffers, unsigned int id,
+		 unsigned int count);
+
+/* Provide a buffer that is not ours, or only a part of one. */
+int buffers_give_at(struct ring *ring, struct buffers *buffers,
+		    unsigned int id, const void *addr, unsigned int len);
+
+/* The buffer a completion names; NULL where it names none of ours. */
+void *buffers_at(const struct buffers *buffers, const struct io_uring_cqe *cqe);
+
+static inline unsigned int cqe_buffer(const struct io_uring_cqe *cqe)
+{
+	return cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+}
+
+#define RECEIVES_WAITING	"ipc-receives-waiting"
+#define SENDS_WAITING		"ipc-sends-waiting"
+#define WAKEUPS			"ipc-wakeups"
+#define ROOM_WAKEUPS		"ipc-room-wakeups"
+
+/* A number in the fdinfo of a channel_fd, or -errno. */
+long long fdinfo_value(int fd, const char *name);
+
+/* Wait for it to become @want: -ETIME after ten seconds. */
+int fdinfo_wait(int fd, const char *name, long long want);
 
 #endif /* IPC_URING_H */

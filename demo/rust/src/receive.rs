@@ -6,7 +6,7 @@ use crate::report::Report;
 use crate::Mode;
 use anyhow::{ensure, Context, Result};
 use io_uring_ipc::abi::{self, MsgHdr};
-use io_uring_ipc::{failed_with, Message, Ring, Setup, Subscriber, EMPTY};
+use io_uring_ipc::{failed_with, Done, InFlight, Message, Request, Ring, Setup, Subscriber};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -16,11 +16,18 @@ use std::time::{Duration, Instant};
 /// Largest message, the sender's `CHUNK_SIZE`.
 const CHUNK_SIZE: usize = 32768;
 
+/// Buffers for messages: as many as may arrive while some are being written.
+const BUFFERS: u16 = 64;
+
 /// How long a sender may take to start.
 const START: Duration = Duration::from_secs(20);
 
 /// How long nothing may arrive.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// `user_data` of the requests.
+const RECEIVE: u64 = 1;
+const CANCEL: u64 = 2;
 
 const NOTE_ATTACHED: u32 = 1;
 const NOTE_WRITTEN: u32 = 2;
@@ -43,12 +50,16 @@ pub fn receive(mode: Mode, key: u64, output: &Path) -> Result<()> {
         .open(output)
         .with_context(|| output.display().to_string())?;
 
-    let ring = Ring::new(Setup::DeferTaskrun)?;
-    let data = attach_when_there(&ring, key)?;
-    let notes = ring.attach_by_key(key + 1, abi::SUB_SEND)?;
+    // Two rings: the one for the data is busy with the receive.
+    let rings = [
+        Ring::new(Setup::DeferTaskrun)?,
+        Ring::new(Setup::DeferTaskrun)?,
+    ];
+    let data = attach_when_there(&rings[0], key)?;
+    let notes = rings[1].attach_by_key(key + 1, abi::SUB_SEND)?;
 
     tell(&notes, NOTE_ATTACHED, &data)?;
-    let report = receive_all(&data, mode, &file)?;
+    let report = receive_all(&rings[0], &data, mode, &file)?;
     tell(&notes, NOTE_WRITTEN, &data)?;
 
     println!("{report}");
@@ -80,39 +91,77 @@ fn tell(notes: &Subscriber<'_>, kind: u32, data: &Subscriber<'_>) -> Result<()> 
         .context("sending a note")
 }
 
-/// Writes messages where they belong until the end mark comes.
-fn receive_all(data: &Subscriber<'_>, mode: Mode, file: &File) -> Result<Report> {
-    let mut buffer = vec![0; size_of::<MsgHdr>() + CHUNK_SIZE];
+/// Writes messages until the end mark comes.
+fn receive_all(ring: &Ring, data: &Subscriber<'_>, mode: Mode, file: &File) -> Result<Report> {
+    let mut requests = InFlight::new(ring)?;
+    let group = requests.provide(BUFFERS, size_of::<MsgHdr>() + CHUNK_SIZE)?;
     let mut report = Report::default();
+    let mut ended = false;
 
-    loop {
-        let result = data.recv_with_header(&mut buffer);
+    while !ended || requests.running() > 0 {
+        if requests.running() == 0 {
+            let receive = Request::recv_multishot(data.id(), group).with(abi::RECV_HDR);
 
-        if failed_with(&result, EMPTY) {
-            report.sleeps += 1;
-            data.wait(true, false, SILENCE).context("waiting")?;
+            requests.start([receive.user_data(RECEIVE)])?;
+        }
+
+        let done = requests.next(SILENCE).context("waiting")?;
+        if !has_message(&done, ended)? {
             continue;
         }
-
-        let (header, piece) = result.context("receiving")?;
-        let offset = header.sender_data;
-
-        // A worker gets only some of the pieces; else they come one by one.
-        if mode != Mode::Multicast {
-            ensure!(
-                offset == report.bytes,
-                "a message for offset {offset}, after {} bytes",
-                report.bytes
-            );
+        if !write(&done, mode, file, &mut report)? {
+            // What a worker gets before it is cancelled nobody else has.
+            ended = true;
+            requests.start([Request::cancel(RECEIVE).user_data(CANCEL)])?;
         }
-        if piece.is_empty() {
-            report.time_ns = now_ns();
-            return Ok(report);
-        }
-        file.write_all_at(piece, offset).context("writing")?;
-        report.messages += 1;
-        report.bytes += piece.len() as u64;
     }
+    report.time_ns = now_ns();
+    Ok(report)
+}
+
+/// Whether this is a message. If not, it may be something to go on after.
+fn has_message(done: &Done, ended: bool) -> Result<bool> {
+    let completion = done.completion();
+    let go_on = match completion.result() {
+        _ if completion.user_data == CANCEL => true,
+        // Messages came faster than buffers back. By now all are; what was not
+        // received is still in the channel.
+        result if failed_with(&result, libc::ENOBUFS) => true,
+        result => ended && failed_with(&result, libc::ECANCELED),
+    };
+
+    if !go_on {
+        completion.result().context("receiving")?;
+    }
+    Ok(!go_on)
+}
+
+/// Writes a message where it belongs; false for the end mark.
+fn write(done: &Done, mode: Mode, file: &File, report: &mut Report) -> Result<bool> {
+    let (header, piece) = done.message()?;
+    let offset = header.sender_data;
+
+    ensure!(
+        header.len as usize == piece.len(),
+        "{} bytes of a message of {}",
+        piece.len(),
+        header.len
+    );
+    // A worker gets only some of the pieces; else they come one by one.
+    if mode != Mode::Multicast {
+        ensure!(
+            offset == report.bytes,
+            "a message for offset {offset}, after {} bytes",
+            report.bytes
+        );
+    }
+    if piece.is_empty() {
+        return Ok(false);
+    }
+    file.write_all_at(piece, offset).context("writing")?;
+    report.messages += 1;
+    report.bytes += piece.len() as u64;
+    Ok(true)
 }
 
 /// The monotonic clock, which is the same for all processes.

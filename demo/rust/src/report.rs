@@ -15,8 +15,6 @@ pub struct Report {
     pub bytes: u64,
     /// When the sender started, or the receiver had everything.
     pub time_ns: u64,
-    /// How often it found the channel full or empty, and slept.
-    pub sleeps: u64,
 }
 
 impl Report {
@@ -33,7 +31,6 @@ impl Report {
             messages: value("messages")?,
             bytes: value("bytes")?,
             time_ns: value("start_ns").or_else(|_| value("end_ns"))?,
-            sleeps: value("sleeps")?,
         })
     }
 }
@@ -44,13 +41,9 @@ impl fmt::Display for Report {
             messages,
             bytes,
             time_ns,
-            sleeps,
         } = self;
 
-        write!(
-            f,
-            "messages={messages} bytes={bytes} end_ns={time_ns} sleeps={sleeps}"
-        )
+        write!(f, "messages={messages} bytes={bytes} end_ns={time_ns}")
     }
 }
 
@@ -132,7 +125,6 @@ mod tests {
             messages,
             bytes,
             time_ns,
-            sleeps: 2,
         }
     }
 
@@ -149,7 +141,7 @@ mod tests {
         let report = report(1, 2, 3);
 
         assert_eq!(Report::parse(&report.to_string()).unwrap(), report);
-        let line = "messages=1 bytes=2 start_ns=3 sleeps=2\n";
+        let line = "messages=1 bytes=2 start_ns=3\n";
         assert_eq!(Report::parse(line).unwrap(), report);
         assert!(Report::parse("messages=1 bytes=x").is_err());
         assert!(Report::parse("").is_err());

@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn reports_of_processes() {
-        let line = "echo messages=1 bytes=2 end_ns=3 sleeps=4";
+        let line = "echo messages=1 bytes=2 end_ns=3";
         let reports = start(&[line, line]).finish(LONG).unwrap();
 
         assert_eq!(reports.len(), 2);

@@ -55,14 +55,37 @@
 #define IOIPC_SUB_REPLAY	(1U << 2)
 
 /*
+ * sqe->ioprio of IORING_OP_IPC_SEND.
+ *
+ * WAIT: where the ring is full the request waits for room; without it -ENOBUFS.
+ *       Messages keep the order in which one ring has sent them: while a send
+ *       of a subscriber waits, later ones of the same subscriber (for sends by
+ *       channel id: of the same ring) wait behind it, or fail with -ENOBUFS.
+ */
+#define IOIPC_SEND_WAIT		(1U << 0)
+
+/*
  * sqe->ioprio of IORING_OP_IPC_RECV. A receive that fails leaves the message for
  * the next one; what is in its buffer then is undefined.
  *
- * HDR:   the buffer starts with a struct io_uring_ipc_msg_hdr and the payload
- *        follows it; cqe->res counts both. sqe->len is at least the size of
- *        that structure.
- * TRUNC: cqe->res counts the whole message even where sqe->len cut it.
+ * WAIT:      where there is no message the request waits for one; without it
+ *            -EAGAIN.
+ * MULTISHOT: as WAIT, and the request stays: a completion with
+ *            IORING_CQE_F_MORE for each message, and IORING_CQE_F_SOCK_NONEMPTY
+ *            where the next was there already. Needs IOSQE_BUFFER_SELECT, and
+ *            does not go with IOSQE_CQE_SKIP_SUCCESS. Ends with a completion
+ *            without MORE: -ENOBUFS where there was a message and no buffer,
+ *            any other error, or a message where the completion queue was full.
+ * HDR:       the buffer starts with a struct io_uring_ipc_msg_hdr and the
+ *            payload follows it; cqe->res counts both. sqe->len, and every
+ *            provided buffer, is at least the size of that structure.
+ * TRUNC:     cqe->res counts the whole message even where it was cut.
+ *
+ * With IOSQE_BUFFER_SELECT sqe->addr is 0, and sqe->len the most to use of a
+ * buffer, or 0 for all of it.
  */
+#define IOIPC_RECV_WAIT		(1U << 0)
+#define IOIPC_RECV_MULTISHOT	(1U << 1)
 #define IOIPC_RECV_HDR		(1U << 2)
 #define IOIPC_RECV_TRUNC	(1U << 3)
 

@@ -43,7 +43,14 @@ pub const SUB_BOTH: u32 = SUB_SEND | SUB_RECV;
 /// A broadcast receiver starts at the oldest message still held.
 pub const SUB_REPLAY: u32 = 1 << 2;
 
-/// The buffer starts with a [`MsgHdr`] (`sqe->ioprio` of [`OP_RECV`]).
+/// A full ring: wait for room (`sqe->ioprio` of [`OP_SEND`]).
+pub const SEND_WAIT: u16 = 1 << 0;
+
+/// No message: wait for one (`sqe->ioprio` of [`OP_RECV`]).
+pub const RECV_WAIT: u16 = 1 << 0;
+/// Wait for one message after the other, with a provided buffer for each.
+pub const RECV_MULTISHOT: u16 = 1 << 1;
+/// The buffer starts with a [`MsgHdr`].
 pub const RECV_HDR: u16 = 1 << 2;
 /// The result counts the whole message even where the buffer cut it.
 pub const RECV_TRUNC: u16 = 1 << 3;
@@ -239,6 +246,9 @@ pub const CONSTANTS: &[(&str, u64)] = &[
     ("IOIPC_SUB_RECV", SUB_RECV as u64),
     ("IOIPC_SUB_BOTH", SUB_BOTH as u64),
     ("IOIPC_SUB_REPLAY", SUB_REPLAY as u64),
+    ("IOIPC_SEND_WAIT", SEND_WAIT as u64),
+    ("IOIPC_RECV_WAIT", RECV_WAIT as u64),
+    ("IOIPC_RECV_MULTISHOT", RECV_MULTISHOT as u64),
     ("IOIPC_RECV_HDR", RECV_HDR as u64),
     ("IOIPC_RECV_TRUNC", RECV_TRUNC as u64),
     ("IOIPC_MSG_F_SKIP", MSG_F_SKIP as u64),

@@ -417,7 +417,11 @@ mod tests {
     fn chain(results: &[i32]) -> Vec<Completion> {
         results
             .iter()
-            .map(|&res| Completion { user_data: 0, res })
+            .map(|&res| Completion {
+                user_data: 0,
+                res,
+                flags: 0,
+            })
             .collect()
     }
 

@@ -6,9 +6,11 @@
 //! standard output, a line each; where it has to wait for the test, it reads a
 //! line from its standard input.
 
+use crate::cases::requests;
 use crate::harness;
 use anyhow::{bail, ensure, Context, Result};
-use io_uring_ipc::{abi, failed_with, ChannelConfig, Kind, Message, Ring, Setup, EMPTY};
+use io_uring_ipc::{abi, failed_with, ChannelConfig, InFlight, Kind, Message, Request, Ring};
+use io_uring_ipc::{Setup, EMPTY};
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -105,6 +107,9 @@ pub fn play(role: &[String]) -> Result<()> {
         ("send", &[id, count]) => bare_sender(&ring, id as u32, count),
         ("own", &[key]) => owner(&ring, key),
         ("echo", &[there, back, count]) => echo(&ring, there, back, count),
+        ("feed", &[key, count]) => feed(&ring, key, count),
+        ("recv_forever", &[key]) => recv_forever(&ring, key),
+        ("send_forever", &[key]) => send_forever(&ring, key),
         _ => bail!("no such role: {role:?}"),
     }
 }
@@ -191,6 +196,36 @@ fn echo(ring: &Ring, there: u64, back: u64, count: u64) -> Result<()> {
         output.send(Message::new(&buffer[..len]))?;
     }
     Ok(())
+}
+
+/// Sends numbers, waiting for room.
+fn feed(ring: &Ring, key: u64, count: u64) -> Result<()> {
+    let sender = ring.attach_by_key(key, abi::SUB_SEND)?;
+
+    requests::send_waiting(&mut InFlight::new(ring)?, sender.id(), 0..count)
+}
+
+/// Waits for a message that never comes.
+fn recv_forever(ring: &Ring, key: u64) -> Result<()> {
+    let receiver = ring.attach_by_key(key, abi::SUB_RECV)?;
+
+    wait_forever(ring, requests::recv_number(receiver.id()))
+}
+
+/// Waits for room that never comes.
+fn send_forever(ring: &Ring, key: u64) -> Result<()> {
+    let sender = ring.attach_by_key(key, abi::SUB_SEND)?;
+
+    wait_forever(ring, requests::send_number(sender.id(), 666))
+}
+
+fn wait_forever(ring: &Ring, request: Request) -> Result<()> {
+    let mut requests = InFlight::new(ring)?;
+
+    requests.start([request])?;
+    requests::quiet(&mut requests)?;
+    say("waiting".into())?;
+    wait_for_test()
 }
 
 /// A broadcast or other channel that anybody may use.

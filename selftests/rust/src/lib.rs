@@ -4,9 +4,12 @@
 //!
 //! A [`Channel`] is a ring of messages in the kernel; a [`Subscriber`] sends to
 //! it, receives from it, or both. Both belong to a [`Ring`], which wraps an
-//! [`io_uring::IoUring`]. Calls here complete before they return and never wait
-//! for a message or for room: an empty channel is [`EMPTY`], a full one
+//! [`io_uring::IoUring`]. Calls of these complete before they return and never
+//! wait for a message or for room: an empty channel is [`EMPTY`], a full one
 //! [`FULL`], and [`Subscriber::wait`] sleeps until that changes.
+//!
+//! [`InFlight`] has the requests that wait in the kernel instead, and those that
+//! receive one message after the other to buffers provided beforehand.
 //!
 //! ```no_run
 //! use io_uring_ipc::{abi, ChannelConfig, Message, Ring, Setup};
@@ -30,12 +33,17 @@
 
 pub mod abi;
 mod channel;
+mod in_flight;
+mod provided;
 mod region;
+mod request;
 mod ring;
 pub mod sqe;
 
 pub use channel::{Channel, ChannelConfig, Events, Kind, Message, Subscriber};
+pub use in_flight::InFlight;
 pub use region::{Region, RegionMessage};
+pub use request::{Done, Request};
 pub use ring::{Completion, Ring, Setup, MAX_BATCH};
 
 /// `errno` of a receive that found no message.

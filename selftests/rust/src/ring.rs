@@ -4,8 +4,8 @@
 
 use crate::abi::{self, ChannelAttach, ChannelCreate};
 use crate::sqe::Sqe;
-use io_uring::IoUring;
-use std::cell::RefCell;
+use io_uring::{cqueue, IoUring};
+use std::cell::{RefCell, RefMut};
 use std::ffi::c_void;
 use std::io;
 use std::marker::PhantomData;
@@ -62,12 +62,39 @@ pub struct Completion {
     pub user_data: u64,
     /// Its result, or a negative `errno`.
     pub res: i32,
+    /// `IORING_CQE_F_*` and the number of a buffer.
+    pub flags: u32,
 }
 
 impl Completion {
+    /// Whether the request goes on, and more completions follow.
+    pub fn more(self) -> bool {
+        cqueue::more(self.flags)
+    }
+
+    /// Whether the next message was there already.
+    pub fn next_is_there(self) -> bool {
+        cqueue::sock_nonempty(self.flags)
+    }
+
+    /// Which of the provided buffers the kernel has used.
+    pub fn buffer(self) -> Option<u16> {
+        cqueue::buffer_select(self.flags)
+    }
+
     /// The result as Rust code likes it.
     pub fn result(self) -> io::Result<usize> {
         usize::try_from(self.res).map_err(|_| io::Error::from_raw_os_error(-self.res))
+    }
+}
+
+impl From<cqueue::Entry> for Completion {
+    fn from(cqe: cqueue::Entry) -> Self {
+        Self {
+            user_data: cqe.user_data(),
+            res: cqe.result(),
+            flags: cqe.flags(),
+        }
     }
 }
 
@@ -76,7 +103,9 @@ impl Completion {
 /// Closing it (dropping it, when no other process holds the file) detaches its
 /// subscribers and ends its channels.
 pub struct Ring {
+    /// Borrowed by whoever has requests under way: completions are theirs.
     uring: RefCell<IoUring>,
+    fd: RawFd,
     /// Keeps the ring from moving to another thread, since some set-ups allow
     /// one submitter only.
     _one_thread: PhantomData<*mut ()>,
@@ -98,8 +127,11 @@ impl Ring {
                 builder.setup_sqpoll(SQPOLL_IDLE_MS);
             }
         }
+        let uring = builder.build(MAX_BATCH as u32)?;
+
         Ok(Self {
-            uring: RefCell::new(builder.build(MAX_BATCH as u32)?),
+            fd: uring.as_raw_fd(),
+            uring: RefCell::new(uring),
             _one_thread: PhantomData,
         })
     }
@@ -153,7 +185,8 @@ impl Ring {
     }
 
     /// Submits up to [`MAX_BATCH`] requests together and waits until each has
-    /// completed. Completions are in the order the kernel posted them.
+    /// completed. Completions are in the order the kernel posted them. Fails
+    /// while there is an [`InFlight`](crate::InFlight) for this ring.
     ///
     /// # Safety
     ///
@@ -165,7 +198,7 @@ impl Ring {
             return Err(io::ErrorKind::InvalidInput.into());
         }
 
-        let mut uring = self.uring.borrow_mut();
+        let mut uring = self.take_queues()?;
         let entries: Vec<_> = sqes.iter().map(|sqe| sqe.into_entry()).collect();
         let mut done = Vec::with_capacity(sqes.len());
 
@@ -192,12 +225,16 @@ impl Ring {
                     }
                 }
             }
-            done.extend(uring.completion().map(|cqe| Completion {
-                user_data: cqe.user_data(),
-                res: cqe.result(),
-            }));
+            done.extend(uring.completion().map(Completion::from));
         }
         Ok(done)
+    }
+
+    /// The queues, for one user at a time.
+    pub(crate) fn take_queues(&self) -> io::Result<RefMut<'_, IoUring>> {
+        self.uring
+            .try_borrow_mut()
+            .map_err(|_| io::ErrorKind::ResourceBusy.into())
     }
 
     /// [`Ring::run`] for one request.
@@ -213,7 +250,7 @@ impl Ring {
 
 impl AsRawFd for Ring {
     fn as_raw_fd(&self) -> RawFd {
-        self.uring.borrow().as_raw_fd()
+        self.fd
     }
 }
 

@@ -153,7 +153,7 @@ fn order_broadcast(setup: Setup) -> Result<()> {
 }
 
 /// Every number, and each where it belongs.
-fn in_order(numbers: &[u64], count: u64) -> Result<()> {
+pub fn in_order(numbers: &[u64], count: u64) -> Result<()> {
     for (&number, expected) in numbers.iter().zip(0..) {
         same("number", number, expected)?;
     }
@@ -199,7 +199,7 @@ fn exactly_once(setup: Setup, kind: Kind) -> Result<()> {
 }
 
 /// Every number once, in whatever order.
-fn each_once(numbers: &[u64], count: u64) -> Result<()> {
+pub fn each_once(numbers: &[u64], count: u64) -> Result<()> {
     let mut times = vec![0_u32; usize::try_from(count)?];
 
     for &number in numbers {

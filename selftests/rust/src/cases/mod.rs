@@ -5,10 +5,17 @@
 mod arguments;
 mod bulk;
 mod delivery;
+mod event_loops;
 mod lifetime;
+mod multishot;
+mod multishot_bulk;
 mod process;
 mod receive;
 mod region;
+pub mod requests;
+mod waiting;
+mod waiting_bulk;
+mod waiting_ends;
 
 use crate::harness::{fails, same, Case, Run};
 use anyhow::{Context, Result};
@@ -29,6 +36,12 @@ pub fn all() -> Vec<Case> {
         process::CASES,
         region::CASES,
         bulk::CASES,
+        waiting::CASES,
+        waiting_ends::CASES,
+        waiting_bulk::CASES,
+        multishot::CASES,
+        multishot_bulk::CASES,
+        event_loops::CASES,
     ] {
         cases.extend(module.iter().map(|&(name, run)| Case {
             name,

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * FIXTURE(pair): the ring under test, in each set-up and with each kind of
+ * channel, and a plain one of the same task. With PAIR_TEST_SENDER defined the
+ * ring under test sends to the other, else it receives from it.
+ *
+ * Requests of the ring under test can wait while the other one does what ends
+ * the wait, and completions do not mix.
+ */
+#ifndef PAIR_FIXTURE_H
+#define PAIR_FIXTURE_H
+
+#include "kselftest_harness.h"
+#include "lib/ipc_uring.h"
+#include "lib/process.h"
+
+#define PAIR_ENTRIES	8
+#define PAIR_SIZE	128
+
+FIXTURE(pair)
+{
+	struct ring ring;	/* under test */
+	struct ring peer;
+	__u32 id;
+	struct sub tx;
+	struct sub rx;
+};
+
+/* The fixture's data, for functions that take it. */
+#define pair_data _test_data_pair
+
+FIXTURE_VARIANT(pair)
+{
+	unsigned int setup;
+	__u32 flags;
+};
+
+FIXTURE_VARIANT_ADD(pair, unicast_plain)
+{
+	.setup = RING_PLAIN,
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(pair, unicast_defer)
+{
+	.setup = RING_DEFER,
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(pair, unicast_sqpoll)
+{
+	.setup = RING_SQPOLL,
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(pair, multicast_defer)
+{
+	.setup = RING_DEFER,
+	.flags = IOIPC_F_MULTICAST,
+};
+
+FIXTURE_VARIANT_ADD(pair, broadcast_plain)
+{
+	.setup = RING_PLAIN,
+	.flags = IOIPC_F_BROADCAST,
+};
+
+FIXTURE_VARIANT_ADD(pair, broadcast_defer)
+{
+	.setup = RING_DEFER,
+	.flags = IOIPC_F_BROADCAST,
+};
+
+FIXTURE_SETUP(pair)
+{
+	struct ring *sender = &self->peer, *receiver = &self->ring;
+
+#ifdef PAIR_TEST_SENDER
+	sender = &self->ring;
+	receiver = &self->peer;
+#endif
+	ASSERT_EQ(0, ring_open(&self->ring, variant->setup));
+	ASSERT_EQ(0, ring_open(&self->peer, RING_PLAIN));
+	ASSERT_EQ(0, ipc_create(&self->peer, &self->id, variant->flags,
+				PAIR_ENTRIES, PAIR_SIZE));
+	ASSERT_EQ(0, ipc_attach(sender, &self->tx, self->id, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, ipc_attach(receiver, &self->rx, self->id,
+				IOIPC_SUB_RECV));
+}
+
+FIXTURE_TEARDOWN(pair)
+{
+	ring_close(&self->ring);
+	ring_close(&self->peer);
+}
+
+#endif /* PAIR_FIXTURE_H */

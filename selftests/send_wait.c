@@ -1,0 +1,600 @@
+// SPDX-License-Identifier: GPL-2.0
+/* IOIPC_SEND_WAIT: sends that wait for room: their order, who goes on when. */
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#define PAIR_TEST_SENDER
+#include "pair_fixture.h"
+
+#define QUIET_MS	10
+#define PATIENCE_MS	10000
+
+static void send_value(struct ring *ring, __u32 id, const __u32 *value,
+		       __u16 flags)
+{
+	prep_send(ring, id, value, 4, 0, *value)->ioprio = flags;
+}
+
+/* Numbers 0 to PAIR_ENTRIES - 1: the ring is full. */
+static void fill(struct __test_metadata *_metadata, struct pair_data *self)
+{
+	__u32 i;
+
+	for (i = 0; i < PAIR_ENTRIES; i++)
+		ASSERT_EQ(4, ipc_send_u32(&self->peer, self->id, i));
+	ASSERT_EQ(-ENOBUFS, ipc_send_u32(&self->peer, self->id, i));
+}
+
+/*
+ * Receive until all numbers below @total have come, in order. A woken send
+ * goes on when its ring is entered, so that is part of it.
+ */
+static void drain(struct __test_metadata *_metadata, struct pair_data *self,
+		  struct ring *sender, __u32 first, __u32 total)
+{
+	unsigned long long until = now_ms() + PATIENCE_MS;
+	long long value;
+
+	while (first < total) {
+		value = ipc_recv_u32(&self->peer, self->rx.id);
+		if (value == -EAGAIN) {
+			ASSERT_GT(until, now_ms())
+				TH_LOG("number %u never came", first);
+			ASSERT_EQ(0, ring_enter_timeout(sender, 0, 1000));
+			continue;
+		}
+		ASSERT_EQ(first, value);
+		first++;
+	}
+	ASSERT_EQ(-EAGAIN, ipc_recv_u32(&self->peer, self->rx.id));
+}
+
+static void expect_next(struct __test_metadata *_metadata, struct ring *ring,
+			__u64 user_data, int res)
+{
+	struct io_uring_cqe cqe;
+
+	ASSERT_EQ(0, ring_next(ring, &cqe));
+	EXPECT_EQ(user_data, cqe.user_data);
+	EXPECT_EQ(res, cqe.res);
+}
+
+TEST_F(pair, room_at_once)
+{
+	struct ring *ring = &self->ring;
+	__u32 i;
+
+	for (i = 0; i < PAIR_ENTRIES; i++) {
+		send_value(ring, self->tx.id, &i, IOIPC_SEND_WAIT);
+		expect_next(_metadata, ring, i, 4);
+	}
+	drain(_metadata, self, ring, 0, PAIR_ENTRIES);
+	EXPECT_EQ(0, fdinfo_value(self->tx.fd, ROOM_WAKEUPS));
+}
+
+TEST_F(pair, waits_for_room)
+{
+	struct ring *ring = &self->ring;
+	__u32 value = PAIR_ENTRIES;
+	int round;
+
+	for (round = 0; round < 3; round++) {
+		fill(_metadata, self);
+		send_value(ring, self->tx.id, &value, IOIPC_SEND_WAIT);
+		ASSERT_EQ(0, ring_submit(ring));
+		ASSERT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 1));
+		EXPECT_TRUE(ring_quiet(ring, QUIET_MS));
+		drain(_metadata, self, ring, 0, value + 1);
+		expect_next(_metadata, ring, value, 4);
+		EXPECT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 0));
+		EXPECT_EQ(round + 1, fdinfo_value(self->tx.fd, ROOM_WAKEUPS));
+	}
+}
+
+/* A waiting send is overtaken by none of its subscriber's. */
+TEST_F(pair, order_behind_waiting_sends)
+{
+	struct ring *ring = &self->ring;
+	__u32 value[6], i;
+
+	fill(_metadata, self);
+	for (i = 0; i < 6; i++)
+		value[i] = PAIR_ENTRIES + i;
+	for (i = 0; i < 3; i++)
+		send_value(ring, self->tx.id, &value[i], IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	ASSERT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 3));
+	/* Room for one, which belongs to those that wait. */
+	ASSERT_EQ(0, ipc_recv_u32(&self->peer, self->rx.id));
+	send_value(ring, self->tx.id, &value[5], 0);
+	expect_next(_metadata, ring, value[5], -ENOBUFS);
+	for (i = 3; i < 6; i++)
+		send_value(ring, self->tx.id, &value[i], IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	drain(_metadata, self, ring, 1, PAIR_ENTRIES + 6);
+	for (i = 0; i < 6; i++)
+		expect_next(_metadata, ring, value[i], 4);
+	EXPECT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 0));
+	/* And all is as before. */
+	send_value(ring, self->tx.id, &value[0], 0);
+	expect_next(_metadata, ring, value[0], 4);
+}
+
+/* By channel id it is the ring that keeps its order, and the others theirs. */
+TEST_F(pair, order_of_bare_sends)
+{
+	struct ring *ring = &self->ring;
+	__u32 value[4], i;
+
+	fill(_metadata, self);
+	for (i = 0; i < 4; i++) {
+		value[i] = PAIR_ENTRIES + i;
+		send_value(ring, self->id, &value[i],
+			   i < 3 ? IOIPC_SEND_WAIT : 0);
+	}
+	expect_next(_metadata, ring, value[3], -ENOBUFS);
+	ASSERT_EQ(0, ipc_recv_u32(&self->peer, self->rx.id));
+	send_value(ring, self->id, &value[3], 0);
+	expect_next(_metadata, ring, value[3], -ENOBUFS);
+	send_value(ring, self->id, &value[3], IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	drain(_metadata, self, ring, 1, PAIR_ENTRIES + 4);
+	for (i = 0; i < 4; i++)
+		expect_next(_metadata, ring, value[i], 4);
+}
+
+/* Who has nothing waiting takes the room that is there. */
+TEST_F(pair, other_senders_need_not_wait)
+{
+	struct ring *ring = &self->ring;
+	__u32 value = PAIR_ENTRIES + 1, i;
+
+	fill(_metadata, self);
+	send_value(ring, self->tx.id, &value, IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	ASSERT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 1));
+	ASSERT_EQ(0, ipc_recv_u32(&self->peer, self->rx.id));
+	ASSERT_EQ(4, ipc_send_u32(&self->peer, self->id, PAIR_ENTRIES));
+	for (i = 1; i <= PAIR_ENTRIES; i++)
+		ASSERT_EQ(i, ipc_recv_u32(&self->peer, self->rx.id));
+	drain(_metadata, self, ring, value, value + 1);
+	expect_next(_metadata, ring, value, 4);
+}
+
+/* A channel of its own for those who need another size. */
+struct large {
+	__u32 id;
+	struct sub tx;
+	struct sub rx;
+};
+
+static void open_large(struct __test_metadata *_metadata,
+		       struct pair_data *self, struct large *large,
+		       __u32 flags, __u32 entries, __u32 size)
+{
+	ASSERT_EQ(0, ipc_create(&self->peer, &large->id, flags, entries, size));
+	ASSERT_EQ(0, ipc_attach(&self->ring, &large->tx, large->id,
+				IOIPC_SUB_SEND));
+	ASSERT_EQ(0, ipc_attach(&self->peer, &large->rx, large->id,
+				IOIPC_SUB_RECV));
+}
+
+/* At a quarter of room at the latest a waiting send goes on. */
+TEST_F(pair, a_quarter_of_room_is_enough)
+{
+	enum { ENTRIES = 64 };
+	struct ring *ring = &self->ring;
+	struct large large;
+	__u32 value, i;
+
+	open_large(_metadata, self, &large, variant->flags, ENTRIES, 4);
+	for (i = 0; i < ENTRIES; i++)
+		ASSERT_EQ(4, ipc_send_u32(&self->peer, large.id, i));
+	value = ENTRIES;
+	send_value(ring, large.tx.id, &value, IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	ASSERT_EQ(0, fdinfo_wait(large.tx.fd, SENDS_WAITING, 1));
+	for (i = 0; i < ENTRIES / 4; i++)
+		ASSERT_EQ(i, ipc_recv_u32(&self->peer, large.rx.id));
+	expect_next(_metadata, ring, value, 4);
+	for (; i <= ENTRIES; i++)
+		ASSERT_EQ(i, ipc_recv_u32(&self->peer, large.rx.id));
+	EXPECT_EQ(1, fdinfo_value(large.tx.fd, ROOM_WAKEUPS));
+}
+
+/* Pollers do not wait for a quarter. */
+TEST_F(pair, pollers_are_told_at_once)
+{
+	struct ring *ring = &self->ring;
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+	struct io_uring_cqe cqe;
+	struct large large;
+	__u32 i;
+
+	open_large(_metadata, self, &large, variant->flags, 64, 4);
+	for (i = 0; i < 64; i++)
+		ASSERT_EQ(4, ipc_send_u32(&self->peer, large.id, i));
+	sqe->opcode = IORING_OP_POLL_ADD;
+	sqe->fd = large.tx.fd;
+	sqe->poll32_events = POLLOUT;
+	sqe->user_data = 5;
+	EXPECT_TRUE(ring_quiet(ring, QUIET_MS));
+	ASSERT_EQ(0, ipc_recv_u32(&self->peer, large.rx.id));
+	ASSERT_EQ(0, ring_next(ring, &cqe));
+	EXPECT_EQ(5, (int)cqe.user_data);
+	EXPECT_EQ(POLLOUT, cqe.res);
+}
+
+/* A receiver that finds nothing lets the waiting go, in the smallest rings. */
+TEST_F(pair, smallest_rings)
+{
+	struct ring *ring = &self->ring;
+	struct large large;
+	__u32 entries, value[6], i;
+	long long got;
+
+	for (entries = 1; entries <= 4; entries *= 2) {
+		unsigned long long until = now_ms() + PATIENCE_MS;
+
+		open_large(_metadata, self, &large, variant->flags, entries, 4);
+		for (i = 0; i < 6; i++) {
+			value[i] = i;
+			send_value(ring, large.tx.id, &value[i],
+				   IOIPC_SEND_WAIT);
+		}
+		ASSERT_EQ(0, ring_submit(ring));
+		ASSERT_EQ(0, fdinfo_wait(large.tx.fd, SENDS_WAITING,
+					 6 - entries));
+		for (i = 0; i < 6;) {
+			ASSERT_EQ(0, ring_enter_timeout(ring, 0, 1000));
+			got = ipc_recv_u32(&self->peer, large.rx.id);
+			if (got == -EAGAIN) {
+				ASSERT_GT(until, now_ms())
+					TH_LOG("%u of %u", i, entries);
+				continue;
+			}
+			ASSERT_EQ(i++, got);
+		}
+		for (i = 0; i < 6; i++)
+			expect_next(_metadata, ring, i, 4);
+	}
+}
+
+/* Messages of a size, with the number at both ends. */
+static void many(struct __test_metadata *_metadata, struct pair_data *self,
+		 __u32 flags, __u32 size, bool bare)
+{
+	enum { PARKED = 60, ENTRIES = 8 };
+	unsigned long long until = now_ms() + PATIENCE_MS;
+	struct ring *ring = &self->ring;
+	__u32 i, words = size / 4;
+	__u32 (*in)[256], out[256];
+	struct large large;
+	int ret;
+
+	in = calloc(PARKED, sizeof(*in));
+	ASSERT_NE(NULL, in);
+	open_large(_metadata, self, &large, flags, ENTRIES, size);
+	for (i = 0; i < PARKED; i++) {
+		in[i][0] = i;
+		in[i][words - 1] = i;
+		prep_send(ring, bare ? large.id : large.tx.id, in[i], size, 0,
+			  i)->ioprio = IOIPC_SEND_WAIT;
+	}
+	ASSERT_EQ(0, ring_submit(ring));
+	if (!bare)
+		ASSERT_EQ(0, fdinfo_wait(large.tx.fd, SENDS_WAITING,
+					 PARKED - ENTRIES));
+	for (i = 0; i < PARKED;) {
+		ASSERT_EQ(0, ring_enter_timeout(ring, 0, 1000));
+		ret = ipc_recv(&self->peer, large.rx.id, out, sizeof(out));
+		if (ret == -EAGAIN) {
+			ASSERT_GT(until, now_ms())
+				TH_LOG("number %u never came", i);
+			continue;
+		}
+		ASSERT_EQ((int)size, ret);
+		ASSERT_EQ(i, out[0]);
+		ASSERT_EQ(i, out[words - 1]);
+		i++;
+	}
+	for (i = 0; i < PARKED; i++)
+		expect_next(_metadata, ring, i, size);
+	free(in);
+}
+
+TEST_F(pair, many_small)
+{
+	many(_metadata, self, variant->flags, 8, false);
+}
+
+TEST_F(pair, many_large)
+{
+	many(_metadata, self, variant->flags, 1000, false);
+}
+
+TEST_F(pair, many_bare)
+{
+	many(_metadata, self, variant->flags, 8, true);
+	many(_metadata, self, variant->flags, 1000, true);
+}
+
+/* One that fails when its turn comes does not hold up those behind it. */
+TEST_F(pair, bad_buffer_among_waiting)
+{
+	struct ring *ring = &self->ring;
+	__u32 value[2] = { PAIR_ENTRIES, PAIR_ENTRIES + 1 };
+	struct io_uring_cqe cqe;
+	int res[3] = {}, i;
+
+	fill(_metadata, self);
+	prep_send(ring, self->tx.id, &value[0], 4, 0, 0)->ioprio =
+		IOIPC_SEND_WAIT;
+	prep_send(ring, self->tx.id, (void *)8, 4, 0, 1)->ioprio =
+		IOIPC_SEND_WAIT;
+	prep_send(ring, self->tx.id, &value[1], 4, 0, 2)->ioprio =
+		IOIPC_SEND_WAIT;
+	ASSERT_EQ(0, ring_submit(ring));
+	drain(_metadata, self, ring, 0, PAIR_ENTRIES + 2);
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, ring_next(ring, &cqe));
+		ASSERT_GT(3, (int)cqe.user_data);
+		res[cqe.user_data] = cqe.res;
+	}
+	EXPECT_EQ(4, res[0]);
+	EXPECT_EQ(-EFAULT, res[1]);
+	EXPECT_EQ(4, res[2]);
+}
+
+TEST_F(pair, destroy_and_detach_end_it)
+{
+	struct ring *ring = &self->ring;
+	__u32 value = 9;
+	int i;
+
+	fill(_metadata, self);
+	for (i = 0; i < 3; i++)
+		send_value(ring, self->tx.id, &value, IOIPC_SEND_WAIT);
+	send_value(ring, self->id, &value, IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	ASSERT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 3));
+	ASSERT_EQ(0, ipc_detach(ring, self->tx.id));
+	for (i = 0; i < 3; i++)
+		expect_next(_metadata, ring, value, -ENOENT);
+	/* The one by channel id knows no subscriber. */
+	EXPECT_TRUE(ring_quiet(ring, QUIET_MS));
+	ASSERT_EQ(0, ipc_destroy(&self->peer, self->id));
+	expect_next(_metadata, ring, value, -EPIPE);
+	for (i = 0; i < PAIR_ENTRIES; i++)
+		EXPECT_EQ(i, ipc_recv_u32(&self->peer, self->rx.id));
+	EXPECT_EQ(-EPIPE, ipc_recv_u32(&self->peer, self->rx.id));
+}
+
+/* The last receiver of a broadcast leaves: then there is all the room. */
+TEST_F(pair, room_by_a_receiver_that_leaves)
+{
+	struct ring *ring = &self->ring;
+	__u32 value = PAIR_ENTRIES;
+
+	fill(_metadata, self);
+	send_value(ring, self->tx.id, &value, IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	ASSERT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 1));
+	ASSERT_EQ(0, ipc_detach(&self->peer, self->rx.id));
+	if (variant->flags & IOIPC_F_BROADCAST) {
+		expect_next(_metadata, ring, value, 4);
+		return;
+	}
+	/* In the others the messages stay, for the next one. */
+	EXPECT_TRUE(ring_quiet(ring, QUIET_MS));
+	ASSERT_EQ(0, ipc_attach(&self->peer, &self->rx, self->id,
+				IOIPC_SUB_RECV));
+	drain(_metadata, self, ring, 0, value + 1);
+	expect_next(_metadata, ring, value, 4);
+}
+
+/* What a child that sends tells in the end: how often it was woken. */
+struct sender_log {
+	long long wakeups;
+};
+
+static void __noreturn stream(unsigned int setup, __u32 channel, __u32 tag,
+			      __u32 total, struct sender_log *log)
+{
+	enum { BATCH = 8 };
+	__u32 value[BATCH], i, n;
+	struct ring ring;
+	struct sub sub;
+	int res[BATCH];
+
+	if (ring_open(&ring, setup) ||
+	    ipc_attach(&ring, &sub, channel, IOIPC_SUB_SEND))
+		_exit(10);
+	for (n = 0; n < total; n += BATCH) {
+		for (i = 0; i < BATCH; i++) {
+			value[i] = tag | (n + i);
+			prep_send(&ring, sub.id, &value[i], 4, 0, i)->ioprio =
+				IOIPC_SEND_WAIT;
+		}
+		if (ring_batch(&ring, res, BATCH))
+			_exit(11);
+		for (i = 0; i < BATCH; i++)
+			if (res[i] != 4)
+				_exit(12);
+	}
+	log->wakeups = fdinfo_value(sub.fd, ROOM_WAKEUPS);
+	_exit(0);
+}
+
+/* A sender that outruns its receiver is woken once for many messages. */
+TEST_F(pair, few_wakeups)
+{
+	enum { TOTAL = 4096, ENTRIES = 64 };
+	struct sender_log *log = shared_alloc(sizeof(*log));
+	struct large large;
+	__u32 value, i;
+	pid_t pid;
+
+	ASSERT_NE(NULL, log);
+	open_large(_metadata, self, &large, variant->flags, ENTRIES, 4);
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		stream(variant->setup, large.id, 0, TOTAL, log);
+	for (i = 0; i < TOTAL; i++) {
+		ASSERT_EQ(4, ipc_recv_flags(&self->peer, large.rx.id, &value,
+					    4, IOIPC_RECV_WAIT));
+		ASSERT_EQ(i, value);
+	}
+	ASSERT_EQ(0, child_wait(pid));
+	/* Up to eight of a batch wait, and are woken together. */
+	EXPECT_LE(0, log->wakeups);
+	EXPECT_GE(TOTAL / (ENTRIES / 4) + 8, log->wakeups)
+		TH_LOG("%lld wake-ups", log->wakeups);
+}
+
+/* The senders of a race, and what came of each. */
+enum { SENDERS = 8 };
+
+struct race {
+	__u32 next[SENDERS];
+	__u32 from[SENDERS];	/* where the counting began */
+	int there;		/* of whom something has come */
+};
+
+/*
+ * Receive what comes, each sender's in order. Counting begins when the last
+ * one has begun, and ends when one has sent its share.
+ */
+static void receive_until_one_is_done(struct __test_metadata *_metadata,
+				      struct ring *ring, const struct sub *rx,
+				      struct race *race, __u32 share)
+{
+	enum { BATCH = 32 };
+	unsigned long long progress = now_ms();
+	__u32 value[BATCH], from, *next = race->next;
+	int res[BATCH], i;
+
+	for (;;) {
+		for (i = 0; i < BATCH; i++)
+			prep_recv(ring, rx->id, &value[i], 4, 0, i);
+		ASSERT_EQ(0, ring_batch(ring, res, BATCH));
+		/* Nothing, and then something: it came in between. */
+		for (i = 0; i < BATCH; i++) {
+			if (res[i] == -EAGAIN)
+				continue;
+			ASSERT_EQ(4, res[i]);
+			from = value[i] >> 24;
+			ASSERT_EQ(next[from], value[i] & 0xffffff);
+			progress = now_ms();
+			race->there += !next[from];
+			if (!next[from]++ && race->there == SENDERS)
+				memcpy(race->from, next, sizeof(race->from));
+			if (race->there == SENDERS &&
+			    next[from] - race->from[from] == share)
+				return;
+		}
+		if (res[BATCH - 1] != 4)
+			sched_yield();
+		ASSERT_GT(progress + PATIENCE_MS, now_ms())
+			TH_LOG("no message for ten seconds");
+	}
+}
+
+/*
+ * Eight senders that never stop: each has its part of the room. One kind of
+ * channel is enough, and polling threads compete for few processors.
+ */
+TEST_F_TIMEOUT(pair, nobody_starves, 120)
+{
+	enum { SHARE = 2000 };
+	struct sender_log *log = shared_alloc(SENDERS * sizeof(*log));
+	struct race race = {};
+	struct large large;
+	struct gate go;
+	pid_t pid[SENDERS];
+	int i;
+
+	if (variant->flags || variant->setup & IORING_SETUP_SQPOLL)
+		return;
+	ASSERT_NE(NULL, log);
+	ASSERT_EQ(0, gate_init(&go));
+	open_large(_metadata, self, &large, 0, 64, 4);
+	for (i = 0; i < SENDERS; i++) {
+		pid[i] = child_start();
+		ASSERT_LE(0, pid[i]);
+		if (pid[i])
+			continue;
+		if (gate_wait(&go))
+			_exit(13);
+		stream(variant->setup, large.id, i << 24, 1 << 24, &log[i]);
+	}
+	for (i = 0; i < SENDERS; i++)
+		gate_open(&go);
+	receive_until_one_is_done(_metadata, &self->peer, &large.rx, &race,
+				  SHARE);
+	for (i = 0; i < SENDERS; i++) {
+		child_kill(pid[i]);
+		EXPECT_LE(SHARE / 20, (int)(race.next[i] - race.from[i]))
+			TH_LOG("sender %d", i);
+		TH_LOG("sender %d: %u of %u", i, race.next[i] - race.from[i],
+		       SHARE);
+	}
+}
+
+/* Has two sends wait, stops, and sees them done when it goes on. */
+static void __noreturn stopped_sender(__u32 channel)
+{
+	__u32 value[2] = { 100, 101 };
+	struct ring ring;
+	struct sub sub;
+	int res[2], i;
+
+	if (ring_open(&ring, RING_PLAIN) ||
+	    ipc_attach(&ring, &sub, channel, IOIPC_SUB_SEND))
+		_exit(10);
+	for (i = 0; i < 2; i++)
+		prep_send(&ring, sub.id, &value[i], 4, 0, i)->ioprio =
+			IOIPC_SEND_WAIT;
+	if (ring_submit(&ring) || fdinfo_wait(sub.fd, SENDS_WAITING, 2))
+		_exit(11);
+	raise(SIGSTOP);
+	if (ring_batch(&ring, res, 2))
+		_exit(12);
+	_exit(res[0] == 4 && res[1] == 4 ? 0 : 13);
+}
+
+/* It is woken first, and does nothing about it. */
+TEST_F(pair, stopped_sender_stops_nobody)
+{
+	struct ring *ring = &self->ring;
+	__u32 value = PAIR_ENTRIES, i;
+	int status;
+	pid_t pid;
+
+	fill(_metadata, self);
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		stopped_sender(self->id);
+	ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	send_value(ring, self->tx.id, &value, IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	ASSERT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 1));
+	drain(_metadata, self, ring, 0, value + 1);
+	expect_next(_metadata, ring, value, 4);
+	/* Sends that do not wait find room, and those that do as well. */
+	for (i = 0; i < 3 * PAIR_ENTRIES; i++) {
+		send_value(ring, self->tx.id, &i, i & 1 ? IOIPC_SEND_WAIT : 0);
+		expect_next(_metadata, ring, i, 4);
+		drain(_metadata, self, ring, i, i + 1);
+	}
+	ASSERT_EQ(0, kill(pid, SIGCONT));
+	EXPECT_EQ(0, child_wait(pid));
+	drain(_metadata, self, ring, 100, 102);
+}
+
+TEST_HARNESS_MAIN
