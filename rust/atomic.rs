@@ -119,6 +119,15 @@ impl Word32 {
         self.0.store(value, Release);
     }
 
+    /// Sets the word to 0, fully ordered, and says whether it was anything else.
+    #[inline(always)]
+    pub(crate) fn take(&self) -> bool {
+        #[cfg(CONFIG_X86_64)]
+        return self.0.swap(0, Full) != 0;
+        #[cfg(not(CONFIG_X86_64))]
+        return self.0.xchg(0, Full) != 0;
+    }
+
     /// Adds to the word, modulo 2^32. Orders nothing.
     #[inline(always)]
     pub(crate) fn add(&self, by: i32) {

@@ -22,11 +22,7 @@
 
 bool helper_access_ok(u64 addr, size_t len)
 {
-	if (!access_ok(u64_to_user_ptr(addr), len))
-		return false;
-	/* As for every copy that is not checked again. */
-	barrier_nospec();
-	return true;
+	return access_ok(u64_to_user_ptr(addr), len);
 }
 
 /*
@@ -35,10 +31,16 @@ bool helper_access_ok(u64 addr, size_t len)
  */
 size_t helper_copy_from_user_nofault(void *dst, u64 src, size_t len)
 {
+	const void __user *from = u64_to_user_ptr(src);
 	size_t left;
 
+	/* Not to be speculated past the caller's access_ok(). */
+	if (can_do_masked_user_access())
+		from = mask_user_address(from);
+	else
+		barrier_nospec();
 	pagefault_disable();
-	left = __copy_from_user_inatomic(dst, u64_to_user_ptr(src), len);
+	left = __copy_from_user_inatomic(dst, from, len);
 	pagefault_enable();
 	return left;
 }
@@ -226,10 +228,9 @@ unsigned int helper_poll_requested(const struct poll_table_struct *table)
 	return (__force unsigned int)poll_requested_events(table);
 }
 
-void helper_wake_up(struct wait_queue_head *queue, int nr_exclusive,
-		    unsigned int events)
+void helper_wake_up_all(struct wait_queue_head *queue, unsigned int events)
 {
-	__wake_up(queue, TASK_NORMAL, nr_exclusive,
+	__wake_up(queue, TASK_NORMAL, 0,
 		  poll_to_key((__force __poll_t)events));
 }
 

@@ -52,8 +52,7 @@ int helper_charge_memlock(size_t nr_pages, void **user);
 void helper_uncharge_memlock(void *user, size_t nr_pages);
 
 unsigned int helper_poll_requested(const struct poll_table_struct *table);
-void helper_wake_up(struct wait_queue_head *queue, int nr_exclusive,
-		    unsigned int events);
+void helper_wake_up_all(struct wait_queue_head *queue, unsigned int events);
 
 void *helper_vmap_new_pages(size_t nr_pages);
 void helper_vfree(void *memory);

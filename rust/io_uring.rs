@@ -200,6 +200,13 @@ pub(crate) enum Outcome {
     SentBack,
 }
 
+/// Who has submitted a request: what is issued anew for one of them is so by one task.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Submitter {
+    ring: usize,
+    task: usize,
+}
+
 /// A request, in the hands of its opcode's handler.
 #[repr(transparent)]
 pub(crate) struct Request(Opaque<bindings::io_kiocb>);
@@ -222,10 +229,14 @@ impl Request {
         unsafe { RingContext::from_raw((*self.0.get()).ctx) }
     }
 
-    /// Tells its ring from all other rings, for as long as the request lives.
+    /// Tells ring and task of the request from all others, for as long as the request lives.
     #[inline(always)]
-    pub(crate) fn ring_id(&self) -> usize {
-        core::ptr::from_ref(self.ring()).addr()
+    pub(crate) fn submitter(&self) -> Submitter {
+        Submitter {
+            ring: ptr::from_ref(self.ring()).addr(),
+            // SAFETY: The request is ours.
+            task: unsafe { (*self.0.get()).tctx }.addr(),
+        }
     }
 
     #[inline(always)]
@@ -273,9 +284,13 @@ impl Request {
 
     /// Makes the request a multishot one: waiting does not end it. Once, in `prep`.
     pub(crate) fn set_multishot(&self) {
-        // It posts many completions, so a task that waits for several of them must not count it
-        // as one.
-        self.change(0, flag::APOLL_MULTISHOT | flag::POLL_NO_LAZY);
+        self.change(0, flag::APOLL_MULTISHOT);
+    }
+
+    /// Has the task woken as soon as the request is, however many completions the task waits for.
+    /// Once, in `prep`.
+    pub(crate) fn set_eager(&self) {
+        self.change(0, flag::POLL_NO_LAZY);
     }
 
     /// Whether the opcode's `cleanup` is called when the request ends.
@@ -325,11 +340,11 @@ impl Request {
     ///
     /// # Safety
     ///
-    /// A `T` must have been kept, and none is kept while the result is used.
+    /// A `T` must have been kept.
     #[inline(always)]
-    pub(crate) unsafe fn command<T: FromBytes>(&self) -> &T {
-        // SAFETY: The request is ours, and by the function's contract a `T` is there and stays.
-        unsafe { &*self.area::<T>() }
+    pub(crate) unsafe fn command<T: FromBytes + Copy>(&self) -> T {
+        // SAFETY: The request is ours, and by the function's contract a `T` is there.
+        unsafe { ptr::read(self.area::<T>()) }
     }
 
     /// The bytes of the request that are the opcode's.

@@ -22,6 +22,7 @@ pub(crate) mod events {
     const EPOLLHUP: u32 = 0x10;
     const EPOLLRDNORM: u32 = 0x40;
     const EPOLLWRNORM: u32 = 0x100;
+    pub(super) const EPOLLEXCLUSIVE: u32 = 1 << 28;
 
     pub(crate) const READABLE: u32 = EPOLLIN | EPOLLRDNORM;
     pub(crate) const WRITABLE: u32 = EPOLLOUT | EPOLLWRNORM;
@@ -70,29 +71,20 @@ impl WaitQueue {
         }
     }
 
-    /// Wakes everybody who is queued, but of the exclusive waiters only the first.
+    /// Wakes everybody who is queued.
     ///
     /// `events` is what they are told ([`events`]); 0 is to look for themselves. Where it is true
     /// in any case that saves them a call of `poll`, but who only polls takes it at its word. Does
     /// not sleep; takes the queue's lock.
     pub(crate) fn wake(&self, events: u32) {
-        self.wake_up(1, events);
-    }
-
-    /// As [`Self::wake`], but the first `exclusive` ones of the exclusive waiters; 0 is all.
-    pub(crate) fn wake_some(&self, exclusive: u32, events: u32) {
-        self.wake_up(exclusive.min(i32::MAX as u32) as i32, events);
+        // SAFETY: The queue is initialised.
+        unsafe { bindings::helper_wake_up_all(self.head.get(), events) };
     }
 
     /// Tells everybody queued that the file has come to its end ([`events::HUP`]). Does not sleep;
     /// takes the queue's lock.
     pub(crate) fn wake_for_end(&self) {
-        self.wake_up(0, events::HUP);
-    }
-
-    fn wake_up(&self, exclusive: i32, events: u32) {
-        // SAFETY: The queue is initialised.
-        unsafe { bindings::helper_wake_up(self.head.get(), exclusive, events) };
+        self.wake(events::HUP);
     }
 }
 
@@ -119,6 +111,11 @@ impl<'a> PollRequest<'a> {
     pub(crate) fn requested(&self) -> u32 {
         // SAFETY: By the type's invariant the table is null or valid; the helper takes both.
         unsafe { bindings::helper_poll_requested(self.table) }
+    }
+
+    /// Whether the caller waits as one of several of whom not all need to be woken.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.requested() & events::EPOLLEXCLUSIVE != 0
     }
 
     /// Queues the caller, if it wants to wait. A full barrier: what is looked at after this has

@@ -444,65 +444,6 @@ TEST_F_TIMEOUT(ring, broadcast_two_senders_two_receivers, 60)
 }
 
 /*
- * Multicast wakes one receiver a message, and not always the same: both sleep
- * in poll(), each is to get a fair part.
- */
-static int sleep_and_take(unsigned int setup, __u32 id, __u32 total,
-			  struct tally *tally, int who)
-{
-	struct pollfd pfd = { .events = POLLIN };
-	struct ring ring;
-	struct sub rx;
-
-	if (ring_open(&ring, setup) ||
-	    ipc_attach(&ring, &rx, id, IOIPC_SUB_RECV))
-		return 50;
-	pfd.fd = rx.fd;
-	__atomic_add_fetch(&tally->ready, 1, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&tally->total, __ATOMIC_SEQ_CST) < total) {
-		if (poll(&pfd, 1, 100) < 0)
-			return 51;
-		while (ipc_recv_u32(&ring, rx.id) >= 0) {
-			tally->taken[who]++;
-			__atomic_add_fetch(&tally->total, 1,
-					   __ATOMIC_SEQ_CST);
-		}
-	}
-	return 0;
-}
-
-TEST_F(ring, multicast_wakes_in_turn)
-{
-	enum { TOTAL = 40 };
-	struct tally *tally = shared_alloc(sizeof(*tally));
-	struct ring *ring = &self->ring;
-	pid_t pid[2];
-	__u32 id, i;
-
-	ASSERT_NE(NULL, tally);
-	ASSERT_EQ(0, ipc_create(ring, &id, IOIPC_F_MULTICAST, 8, 4));
-	for (i = 0; i < 2; i++) {
-		pid[i] = child_start();
-		if (!pid[i])
-			_exit(sleep_and_take(variant->setup, id, TOTAL, tally,
-					     i));
-	}
-	while (__atomic_load_n(&tally->ready, __ATOMIC_SEQ_CST) < 2)
-		sleep_ms(1);
-	for (i = 0; i < TOTAL; i++) {
-		/* Both asleep again before the next one. */
-		sleep_ms(5);
-		ASSERT_EQ(4, ipc_send_u32(ring, id, i));
-		while (__atomic_load_n(&tally->total, __ATOMIC_SEQ_CST) <= i)
-			sched_yield();
-	}
-	EXPECT_EQ(0, child_wait(pid[0]));
-	EXPECT_EQ(0, child_wait(pid[1]));
-	EXPECT_LE(TOTAL / 4, (int)tally->taken[0]);
-	EXPECT_LE(TOTAL / 4, (int)tally->taken[1]);
-}
-
-/*
  * Targets, on every kind of channel. The fixture's rx is one receiver, the
  * test adds the one it aims at.
  */

@@ -4,7 +4,8 @@
 //!
 //! # Lock order
 //!
-//! 1. `uring_lock` of a ring (held by the core around all but `issue`; never taken here)
+//! 1. `uring_lock` of a ring (held by the core around everything but an `issue` in io-wq; never
+//!    taken here)
 //! 2. the registry's mutex
 //! 3. `Channel::members`
 //! 4. a wait queue's lock
@@ -13,7 +14,7 @@
 
 use super::{
     delivery::Mode,
-    members::{Member, Members, SleepCounts, Table, Wait},
+    members::{Member, Members, SleepCounts, Table},
     rfl::{
         atomic::{full_barrier, Word32},
         inode::{Access, Inode},
@@ -32,7 +33,8 @@ use kernel::{
     sync::{Arc, SpinLock},
 };
 
-/// How many slots one reclaiming sender looks at for receivers that do not look themselves.
+/// How many slots are looked at in one go of making room, and for receivers that do not look
+/// themselves.
 const RECLAIM_STEPS: usize = 4096;
 
 /// The memory of a channel's ring.
@@ -80,8 +82,10 @@ pub(crate) struct Channel {
     inode: Inode,
     destroyed: Word32,
     asleep: SleepCounts,
-    /// Messages received since sleeping senders have been woken.
+    /// Messages received since waiting sends have been woken.
     received: Word32,
+    /// Sends that wait, of all members.
+    waiting_sends: Word32,
     receivers: Word32,
     #[pin]
     members: SpinLock<Members>,
@@ -130,6 +134,7 @@ impl Channel {
                 destroyed: Word32::new(0),
                 asleep: SleepCounts::new(),
                 received: Word32::new(0),
+                waiting_sends: Word32::new(0),
                 receivers: Word32::new(0),
                 members <- new_spinlock!(Members::new(), "Channel::members"),
                 _memlock: memlock,
@@ -245,7 +250,8 @@ impl Channel {
 
     fn reclaim(&self, members: &Members) {
         if self.parameters.mode.receivers_compete() {
-            self.ring.reclaim_taken(|id| !members.is_receiver(id));
+            self.ring
+                .reclaim_taken(RECLAIM_STEPS, |id| !members.is_receiver(id));
         } else {
             // A receiver that does not look shall not hold what is not for it. We hold a spinlock:
             // so many slots in all, and one for each receiver that holds the head.
@@ -257,7 +263,36 @@ impl Channel {
                 }
             });
 
-            self.ring.reclaim_passed(slowest);
+            self.ring.reclaim_passed(RECLAIM_STEPS, slowest);
+        }
+    }
+
+    /// Counts sends that begin or end to wait.
+    pub(crate) fn count_waiting_sends(&self, by: i32) {
+        self.waiting_sends.add(by);
+    }
+
+    /// Whether a waiting send of `member` that has not been woken is to leave what room there is to
+    /// those of other members, who have been here before. It will be woken: there is something to
+    /// be received, and then all are.
+    #[inline(always)]
+    pub(crate) fn is_others_turn(&self, member: &Member) -> bool {
+        self.waiting_sends.load_relaxed() != member.sends.len() && self.holds_messages()
+    }
+
+    #[cold]
+    fn holds_messages(&self) -> bool {
+        let entries = self.parameters.ring_entries;
+        let mut room = self.ring.room();
+
+        loop {
+            self.make_room();
+            let now = self.ring.room();
+
+            if now == entries || now <= room {
+                return now != entries;
+            }
+            room = now;
         }
     }
 
@@ -284,9 +319,12 @@ impl Channel {
         full_barrier();
     }
 
-    /// Marks `member` as sleeping for room. The caller looks for some once more after this.
-    pub(crate) fn sleep_for_room(&self, member: &Member) {
-        self.members.lock().sleep_for_room(member.id, &self.asleep);
+    /// Marks `member` as sleeping for room, `exclusive` as one of several. The caller looks for
+    /// some once more after this.
+    pub(crate) fn sleep_for_room(&self, member: &Member, exclusive: bool) {
+        self.members
+            .lock()
+            .sleep_for_room(member.id, exclusive, &self.asleep);
         // As above.
         full_barrier();
     }
@@ -300,7 +338,7 @@ impl Channel {
             self.wake_receivers(position, target);
         }
         // What is published and waited for by nobody makes room.
-        if self.asleep.any(Wait::Room) {
+        if self.asleep.any_sender() {
             self.wake_senders(false);
         }
     }
@@ -329,12 +367,26 @@ impl Channel {
         }
     }
 
-    /// A receive of `member` has waited and ends without a message: wakes the others if there is
-    /// one. This receive alone may have been woken for it.
-    #[cold]
-    pub(crate) fn hand_on(&self, member: &Member) {
-        if self.parameters.mode.receivers_compete() && self.find(member).is_some() {
-            self.given_back();
+    /// A receive of `member` has waited and ends.
+    pub(crate) fn receive_ends(&self, member: &Member, has_received: bool) {
+        member.receive_ends();
+        // It alone may have been woken for a message that it does not take, or for another one
+        // than it has taken.
+        let hands_on = member.is_chosen() || !has_received;
+
+        if hands_on && self.parameters.mode.receivers_compete() {
+            // Whoever has not seen this receive end has published before, and that is found.
+            full_barrier();
+            if self.find(member).is_some() {
+                self.given_back();
+            }
+        }
+        // Those who poll this member count for themselves from now on.
+        if member.receives() == 0 && member.readers.is_active() {
+            self.sleep_for_message(member);
+            if self.find(member).is_some() {
+                self.members.lock().wake(member.id, &self.asleep);
+            }
         }
     }
 
@@ -350,18 +402,10 @@ impl Channel {
             // asleep just now has looked, and slept only where there was no room.
             full_barrier();
         }
-        if self.asleep.any(Wait::Room) {
+        if self.asleep.any_sender() {
             self.received.add(messages as i32);
             self.wake_senders(idle);
         }
-    }
-
-    /// Lets the next of `member`'s waiting sends go, if there is room. A send that `has_sent`
-    /// leaves the rest to the receivers, unless there is much.
-    #[cold]
-    pub(crate) fn next_send(&self, member: &Member, has_sent: bool) {
-        self.sleep_for_room(member);
-        self.wake_senders(!has_sent);
     }
 
     #[cold]
@@ -371,14 +415,19 @@ impl Channel {
         self.reclaim(&members);
         let room = self.ring.room();
 
-        if room != 0 {
-            let quarter = self.parameters.ring_entries / 4;
-            let enough = for_any || room >= quarter || self.received.load_relaxed() >= quarter;
+        if room == 0 {
+            return;
+        }
+        members.wake_writers(&self.asleep);
 
-            if enough {
-                self.received.store_relaxed(0);
-            }
-            members.wake_senders(room, enough, &self.asleep);
+        let quarter = self.parameters.ring_entries / 4;
+
+        if for_any {
+            // Whoever does not come for it must not keep the others from it.
+            members.wake_senders(u32::MAX, &self.asleep);
+        } else if room >= quarter || self.received.load_relaxed() >= quarter {
+            self.received.store_relaxed(0);
+            members.wake_senders(room, &self.asleep);
         }
     }
 }

@@ -35,15 +35,21 @@ pub(crate) struct Member {
     detached: Word32,
     /// Receives that wait.
     receives: Word32,
+    /// Not 0 where one of several receivers was to be woken, it was this one, and none of its
+    /// receives has looked since.
+    chosen: Word32,
     /// Sends that wait.
     #[pin]
     pub(crate) sends: SendQueue,
     /// Those who wait for a message.
     #[pin]
     pub(crate) readers: WaitQueue,
-    /// Those who wait for room.
+    /// Those who poll for room.
     #[pin]
     pub(crate) writers: WaitQueue,
+    /// Sends that wait for room, and who polls exclusively; first come, first woken.
+    #[pin]
+    pub(crate) senders: WaitQueue,
     /// How often somebody was woken on either queue; written under the lock of [`Members`].
     wakeups: [Word64; 2],
 }
@@ -57,9 +63,11 @@ impl Member {
                 cursor: Word64::new(0),
                 detached: Word32::new(0),
                 receives: Word32::new(0),
+                chosen: Word32::new(0),
                 sends <- SendQueue::new(),
                 readers <- WaitQueue::new(c_str!("Member::readers"), static_lock_class!()),
                 writers <- WaitQueue::new(c_str!("Member::writers"), static_lock_class!()),
+                senders <- WaitQueue::new(c_str!("Member::senders"), static_lock_class!()),
                 wakeups: [Word64::new(0), Word64::new(0)],
             }),
             GFP_KERNEL_ACCOUNT,
@@ -87,8 +95,21 @@ impl Member {
     }
 
     /// Counts a receive that waits no longer.
-    pub(crate) fn receive_ends(&self) {
+    pub(super) fn receive_ends(&self) {
         self.receives.add(-1);
+    }
+
+    /// A receive is about to look for messages: it sees what this member was chosen for.
+    #[inline(always)]
+    pub(crate) fn receive_looks(&self) {
+        if self.chosen.load_relaxed() != 0 {
+            self.chosen.take();
+        }
+    }
+
+    /// Whether this member was chosen for a message, and none of its receives has looked since.
+    pub(super) fn is_chosen(&self) -> bool {
+        self.chosen.take()
     }
 
     /// What this member sleeps for when there is no message.
@@ -115,6 +136,7 @@ impl Member {
     pub(super) fn wake_for_end(&self) {
         self.readers.wake_for_end();
         self.writers.wake_for_end();
+        self.senders.wake_for_end();
     }
 }
 
@@ -125,17 +147,20 @@ pub(crate) enum Wait {
     Receive,
     /// A message, for somebody who polls, and may leave it at that.
     Poll,
-    /// Room for a message.
+    /// Room for a message, for somebody who polls.
     Room,
+    /// Room for a message, for a send that waits.
+    Send,
 }
 
 const MESSAGE: [Wait; 2] = [Wait::Receive, Wait::Poll];
-const ALL: [Wait; 3] = [Wait::Receive, Wait::Poll, Wait::Room];
+const ROOM: [Wait; 2] = [Wait::Room, Wait::Send];
+const ALL: [Wait; 4] = [Wait::Receive, Wait::Poll, Wait::Room, Wait::Send];
 
 /// A member, and what it sleeps for.
 struct Entry {
     member: Arc<Member>,
-    asleep: [bool; 3],
+    asleep: [bool; 4],
 }
 
 impl Entry {
@@ -172,27 +197,21 @@ impl Entry {
         hears
     }
 
-    /// Wakes the member if it sleeps for room, and there are `room` slots.
-    ///
-    /// Waiting sends want to be woken for `enough` of them.
-    fn wake_for_room(&mut self, room: u32, enough: bool, asleep: &SleepCounts) {
-        let sends = self.member.sends.len();
-
-        if (sends != 0 && !enough) || !self.get_up(&[Wait::Room], asleep) {
-            return;
-        }
+    /// Wakes those who sleep for `wait`, which is for room, and says whether somebody heard.
+    fn wake_for_room(&mut self, wait: Wait, asleep: &SleepCounts) -> bool {
+        let slept = self.get_up(&[wait], asleep);
         let member = &*self.member;
+        let queue = match wait {
+            Wait::Send => &member.senders,
+            _ => &member.writers,
+        };
+        let hears = slept && queue.is_active();
 
-        if member.writers.is_active() {
-            // Waiting sends are exclusive, and first come first. Those of the door are of several
-            // rings, and one that is stopped shall not take what others could use.
-            let all = sends <= room || member.id == DOOR;
-
+        if hears {
             member.count_wakeup(1);
-            member
-                .writers
-                .wake_some(if all { 0 } else { room }, events::WRITABLE);
+            queue.wake(events::WRITABLE);
         }
+        hears
     }
 }
 
@@ -202,6 +221,8 @@ pub(crate) struct Members {
     receivers: usize,
     /// The id after which the next one to be woken for a multicast message is looked for.
     last_woken: u32,
+    /// The same for waiting sends.
+    last_sender: u32,
 }
 
 impl Members {
@@ -209,7 +230,8 @@ impl Members {
         Self {
             entries: KVec::new(),
             receivers: 0,
-            last_woken: 0,
+            last_woken: DOOR,
+            last_sender: DOOR,
         }
     }
 
@@ -226,7 +248,7 @@ impl Members {
         [
             count(|entry| entry.member.id != DOOR),
             count(|entry| MESSAGE.iter().any(|&wait| entry.asleep[wait as usize])),
-            count(|entry| entry.asleep[Wait::Room as usize]),
+            count(|entry| ROOM.iter().any(|&wait| entry.asleep[wait as usize])),
         ]
     }
 
@@ -264,7 +286,7 @@ impl Members {
         let receives = member.rights.recv;
         let entry = Entry {
             member,
-            asleep: [false; 3],
+            asleep: [false; 4],
         };
 
         self.entries
@@ -319,10 +341,12 @@ impl Members {
         }
     }
 
-    /// Marks a member as sleeping for room.
-    pub(crate) fn sleep_for_room(&mut self, id: u32, asleep: &SleepCounts) {
+    /// Marks a member as sleeping for room, `exclusive` as one of several.
+    pub(crate) fn sleep_for_room(&mut self, id: u32, exclusive: bool, asleep: &SleepCounts) {
         if let Ok(at) = self.search(id) {
-            self.fall_asleep(at, Wait::Room, asleep);
+            let wait = if exclusive { Wait::Send } else { Wait::Room };
+
+            self.fall_asleep(at, wait, asleep);
         }
     }
 
@@ -340,19 +364,23 @@ impl Members {
         }
     }
 
-    /// Wakes a receiver that sleeps, the first after `after` in the order of ids, and all who only
-    /// poll, in the same order. Returns who should come last the next time.
-    fn wake_one(&mut self, after: u32, asleep: &SleepCounts) -> Option<u32> {
-        let len = self.entries.len();
-        let start = match self.search(after) {
+    /// All places, from the one behind `id` on.
+    fn round(&self, id: u32) -> impl Iterator<Item = usize> {
+        let start = match self.search(id) {
             Ok(at) => at + 1,
             Err(at) => at,
         };
-        let round = || Iterator::chain(start..len, 0..start);
+
+        Iterator::chain(start..self.entries.len(), 0..start)
+    }
+
+    /// Wakes a receiver that sleeps, the first after `after` in the order of ids, and all who only
+    /// poll, in the same order. Returns who should come last the next time.
+    fn wake_one(&mut self, after: u32, asleep: &SleepCounts) -> Option<u32> {
         let mut first_poller = None;
 
         if asleep.any(Wait::Poll) {
-            for at in round() {
+            for at in self.round(after) {
                 let entry = &mut self.entries[at];
 
                 if entry.asleep[Wait::Poll as usize] && entry.wake_for_message(false, asleep) {
@@ -361,15 +389,17 @@ impl Members {
             }
         }
         if asleep.any(Wait::Receive) {
-            for at in round() {
+            for at in self.round(after) {
                 let entry = &mut self.entries[at];
 
+                if !entry.asleep[Wait::Receive as usize] {
+                    continue;
+                }
+                // Before the wake-up: what it causes may look, and end.
+                entry.member.chosen.store_relaxed(1);
                 // Who has slept as a receive and is none any more may leave it at having been
                 // told.
-                if entry.asleep[Wait::Receive as usize]
-                    && entry.wake_for_message(true, asleep)
-                    && entry.member.receives() != 0
-                {
+                if entry.wake_for_message(true, asleep) && entry.member.receives() != 0 {
                     return Some(entry.member.id);
                 }
             }
@@ -390,10 +420,26 @@ impl Members {
         }
     }
 
-    /// Wakes senders that sleep; `room` and `enough` as for one.
-    pub(crate) fn wake_senders(&mut self, room: u32, enough: bool, asleep: &SleepCounts) {
+    /// Wakes all who poll for room.
+    pub(crate) fn wake_writers(&mut self, asleep: &SleepCounts) {
         for entry in self.entries.iter_mut() {
-            entry.wake_for_room(room, enough, asleep);
+            entry.wake_for_room(Wait::Room, asleep);
+        }
+    }
+
+    /// Wakes waiting sends, of one member after the other, in turn, until there are as many as
+    /// `room` slots.
+    pub(crate) fn wake_senders(&mut self, mut room: u32, asleep: &SleepCounts) {
+        for at in self.round(self.last_sender) {
+            if room == 0 {
+                break;
+            }
+            let entry = &mut self.entries[at];
+
+            if entry.wake_for_room(Wait::Send, asleep) {
+                room = room.saturating_sub(entry.member.sends.len());
+                self.last_sender = entry.member.id;
+            }
         }
     }
 
@@ -428,11 +474,11 @@ impl Table {
 ///
 /// Written under the lock of [`Members`]; read without it by whoever may have something for a
 /// sleeper, past a full barrier.
-pub(crate) struct SleepCounts([Word32; 3]);
+pub(crate) struct SleepCounts([Word32; 4]);
 
 impl SleepCounts {
     pub(crate) const fn new() -> Self {
-        Self([const { Word32::new(0) }; 3])
+        Self([const { Word32::new(0) }; 4])
     }
 
     fn change(&self, wait: Wait, by: i32) {
@@ -440,12 +486,17 @@ impl SleepCounts {
     }
 
     #[inline(always)]
-    pub(crate) fn any(&self, wait: Wait) -> bool {
+    fn any(&self, wait: Wait) -> bool {
         self.0[wait as usize].load_relaxed() != 0
     }
 
     #[inline(always)]
     pub(crate) fn any_receiver(&self) -> bool {
         self.any(Wait::Receive) || self.any(Wait::Poll)
+    }
+
+    #[inline(always)]
+    pub(crate) fn any_sender(&self) -> bool {
+        self.any(Wait::Room) || self.any(Wait::Send)
     }
 }

@@ -207,12 +207,7 @@ fn prepare(req: &Request, sqe: &Sqe) -> Result {
     if sends {
         req.set_command(SendCommand::parse(sqe)?);
     } else {
-        let command = RecvCommand::parse(sqe, req)?;
-
-        if command.is_multishot() {
-            req.set_multishot();
-        }
-        req.set_command(command);
+        req.set_command(RecvCommand::parse(sqe, req)?);
     }
 
     let id = sqe.fd() as u32;
@@ -222,6 +217,10 @@ fn prepare(req: &Request, sqe: &Sqe) -> Result {
 
     if let Some(file) = handles.subscriber(id) {
         req.set_file(file.clone());
+        if !sends {
+            // SAFETY: Just kept.
+            unsafe { req.command::<RecvCommand>() }.announce(req);
+        }
     } else if sends {
         if let Some(door) = door(id) {
             req.set_file(door);
@@ -264,13 +263,13 @@ unsafe extern "C" fn issue(req: *mut bindings::io_kiocb, flags: c_uint) -> c_int
             // SAFETY: `prep()` has kept a `SendCommand` for this opcode.
             let command = unsafe { req.command::<SendCommand>() };
 
-            send::issue(req, subscriber, command, flags)
+            send::issue(req, subscriber, &command, flags)
         }
         Some(subscriber) => {
             // SAFETY: `prep()` has kept a `RecvCommand` for this opcode.
             let command = unsafe { req.command::<RecvCommand>() };
 
-            recv::issue(req, subscriber, command, flags)
+            recv::issue(req, subscriber, &command, flags)
         }
     };
 
@@ -293,7 +292,7 @@ unsafe extern "C" fn cleanup(req: *mut bindings::io_kiocb) {
         // SAFETY: `prep()` has kept a `SendCommand` for this opcode.
         let command = unsafe { req.command::<SendCommand>() };
 
-        send::give_up(req, subscriber, command);
+        send::give_up(req, subscriber, &command);
     } else {
         recv::give_up(subscriber);
     }

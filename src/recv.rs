@@ -77,8 +77,21 @@ impl RecvCommand {
         Ok(command)
     }
 
+    /// Tells the core of a request that will wait.
     #[inline(always)]
-    pub(crate) fn is_multishot(&self) -> bool {
+    pub(crate) fn announce(&self, req: &Request) {
+        if self.is_multishot() {
+            req.set_multishot();
+        }
+        if self.waits() {
+            // It may be the only one that is woken for its message. And a multishot one posts many
+            // completions, so a task that waits for several must not count it as one.
+            req.set_eager();
+        }
+    }
+
+    #[inline(always)]
+    fn is_multishot(&self) -> bool {
         self.flags & recv_flags::MULTISHOT != 0
     }
 
@@ -121,45 +134,42 @@ pub(crate) fn issue(
         member: &subscriber.member,
         command,
     };
+    if command.is_multishot() {
+        // Before anything marks the member as sleeping for a receive.
+        begin_wait(req, subscriber);
+    }
+    subscriber.member.receive_looks();
     let outcome = match subscriber.check(Access::Read) {
         Err(error) => Outcome::Complete(Err(error), 0),
         Ok(()) if command.is_multishot() => receive.all(flags),
         Ok(()) => receive.one(),
     };
 
-    if command.waits() {
-        keep_count(req, subscriber, &outcome);
+    match &outcome {
+        Outcome::Wait => begin_wait(req, subscriber),
+        Outcome::Complete(result, _) if req.needs_cleanup() => {
+            req.set_needs_cleanup(false);
+            subscriber
+                .channel
+                .receive_ends(&subscriber.member, result.is_ok());
+        }
+        _ => {}
     }
     outcome
 }
 
-/// Counts the receives that wait.
+/// Counts the request among those that wait, unless it is.
 #[inline(always)]
-fn keep_count(req: &Request, subscriber: &Subscriber, outcome: &Outcome) {
-    match outcome {
-        Outcome::Complete(result, _) if req.needs_cleanup() => {
-            req.set_needs_cleanup(false);
-            end_wait(subscriber, result.is_ok());
-        }
-        Outcome::Wait | Outcome::Yield if !req.needs_cleanup() => {
-            // Before `poll` marks the member as sleeping for a receive.
-            subscriber.member.receive_waits();
-            req.set_needs_cleanup(true);
-        }
-        _ => {}
+fn begin_wait(req: &Request, subscriber: &Subscriber) {
+    if !req.needs_cleanup() {
+        subscriber.member.receive_waits();
+        req.set_needs_cleanup(true);
     }
 }
 
 /// Ends the wait of a receive that the core has given up.
 pub(crate) fn give_up(subscriber: &Subscriber) {
-    end_wait(subscriber, false);
-}
-
-fn end_wait(subscriber: &Subscriber, has_received: bool) {
-    subscriber.member.receive_ends();
-    if !has_received {
-        subscriber.channel.hand_on(&subscriber.member);
-    }
+    subscriber.channel.receive_ends(&subscriber.member, false);
 }
 
 /// A message received.
@@ -228,7 +238,7 @@ impl Receive<'_> {
 
         // Once for all of them.
         self.channel
-            .room_made(messages, matches!(outcome, Outcome::Wait));
+            .room_made(messages, !matches!(outcome, Outcome::Yield));
         outcome
     }
 

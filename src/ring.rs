@@ -374,13 +374,16 @@ impl<M: Memory> Ring<M> {
 
     /// Competing: moves `head` over what has been read.
     ///
-    /// A message that waits for a target that `is_gone` is given up.
-    pub(crate) fn reclaim_taken(&self, is_gone: impl Fn(u32) -> bool) {
+    /// A message that waits for a target that `is_gone` is given up. Looks at `steps` slots.
+    pub(crate) fn reclaim_taken(&self, steps: usize, is_gone: impl Fn(u32) -> bool) {
         let header = self.memory.header();
-        let tail = header.tail.load_relaxed();
         let mut head = header.head.load_relaxed();
+        let limit = header
+            .tail
+            .load_relaxed()
+            .min(head.saturating_add(steps as u64));
 
-        while head < tail {
+        while head < limit {
             // Not published, or reclaimed by somebody else meanwhile: `head` is past it then.
             let Ok(slot) = self.published(head) else {
                 break;
@@ -412,12 +415,15 @@ impl<M: Memory> Ring<M> {
     /// no receiver.
     ///
     /// `slowest` has been read with acquire, and no receiver with a lower cursor may have come
-    /// since.
-    pub(crate) fn reclaim_passed(&self, slowest: Option<u64>) {
+    /// since. Looks at `steps` slots.
+    pub(crate) fn reclaim_passed(&self, steps: usize, slowest: Option<u64>) {
         let header = self.memory.header();
         let tail = header.tail.load_relaxed();
-        let limit = slowest.unwrap_or(tail).min(tail);
         let mut head = header.head.load_relaxed();
+        let limit = slowest
+            .unwrap_or(tail)
+            .min(tail)
+            .min(head.saturating_add(steps as u64));
 
         // A slot that is claimed and not yet published is still its sender's.
         while head < limit && self.published(head).is_ok() {

@@ -10,7 +10,8 @@ use super::{
         inode::Access,
         io_uring::{IssueFlags, Outcome, Request, Sqe},
         preempt,
-        user_buffer::UserBuffer, //
+        user_buffer::UserBuffer,
+        wait_queue::events,
     },
     ring::{Claim, Record},
     subscriber::Subscriber,
@@ -66,10 +67,14 @@ pub(crate) fn issue(
     command: &SendCommand,
     flags: IssueFlags,
 ) -> Outcome {
+    if flags.is_worker() && command.waits() {
+        // A wait there would end with `EAGAIN`, and those behind it are issued by the task.
+        return req.send_back();
+    }
     let result = send(req, subscriber, command);
 
     if command.ticket != 0 || (result.is_err() && command.waits()) {
-        return wait_or_end(req, subscriber, *command, flags, result);
+        return wait_or_end(req, subscriber, *command, result);
     }
     Outcome::Complete(result, 0)
 }
@@ -80,47 +85,44 @@ fn wait_or_end(
     req: &Request,
     subscriber: &Subscriber,
     command: SendCommand,
-    flags: IssueFlags,
     result: Result<u32>,
 ) -> Outcome {
     if command.waits() && result == Err(ring_full()) {
-        if flags.is_worker() {
-            return req.send_back();
-        }
         match wait(req, subscriber, command) {
-            Ok(()) => return Outcome::Wait,
+            Ok(true) => return Outcome::Wait,
+            Ok(false) => {}
             Err(error) => return Outcome::Complete(Err(error), 0),
         }
     }
     if command.ticket != 0 {
-        end_wait(req, subscriber, &command, result.is_ok());
+        give_up(req, subscriber, &command);
     }
     Outcome::Complete(result, 0)
 }
 
-/// Ends the wait of a send that the core has given up.
+/// Ends the wait of a send. Others have been woken for the same room.
 pub(crate) fn give_up(req: &Request, subscriber: &Subscriber, command: &SendCommand) {
-    end_wait(req, subscriber, command, false);
+    subscriber
+        .member
+        .sends
+        .leave(req.submitter(), command.ticket);
+    subscriber.channel.count_waiting_sends(-1);
+    req.set_needs_cleanup(false);
 }
 
-/// Gives the request a place among those that wait. Sleeps.
-fn wait(req: &Request, subscriber: &Subscriber, mut command: SendCommand) -> Result {
+/// Gives the request a place among those that wait; false where too many do. Sleeps.
+fn wait(req: &Request, subscriber: &Subscriber, mut command: SendCommand) -> Result<bool> {
     if command.ticket == 0 {
-        command.ticket = subscriber.member.sends.join(req.ring_id())?;
+        let Some(ticket) = subscriber.member.sends.join(req.submitter())? else {
+            return Ok(false);
+        };
+
+        subscriber.channel.count_waiting_sends(1);
+        command.ticket = ticket;
         req.set_command(command);
         req.set_needs_cleanup(true);
     }
-    Ok(())
-}
-
-fn end_wait(req: &Request, subscriber: &Subscriber, command: &SendCommand, has_sent: bool) {
-    let member = &*subscriber.member;
-    let others = member.sends.leave(req.ring_id(), command.ticket);
-
-    req.set_needs_cleanup(false);
-    if others {
-        subscriber.channel.next_send(member, has_sent);
-    }
+    Ok(true)
 }
 
 /// Sends a message if there is room and nothing comes before it; returns its length.
@@ -142,10 +144,15 @@ fn send(req: &Request, subscriber: &Subscriber, command: &SendCommand) -> Result
     if target != 0 && !channel.is_receiver(target) {
         return Err(ENOENT);
     }
-    if !sender.sends.may_go(req.ring_id(), command.ticket) {
-        // Whoever is in front shall not go on waiting for more room while this one comes back
-        // again and again.
-        channel.next_send(sender, false);
+    if !sender.sends.may_go(req.submitter(), command.ticket) {
+        // Whoever is in front shall not go on waiting for more room while this one, told by
+        // `poll` that there is some, comes back again and again.
+        if channel.ring().room() != 0 {
+            sender.senders.wake(events::WRITABLE);
+        }
+        return Err(ring_full());
+    }
+    if command.waits() && command.ticket == 0 && channel.is_others_turn(sender) {
         return Err(ring_full());
     }
 
@@ -220,11 +227,17 @@ fn claim_late<'a>(channel: &'a Channel, sender: &Member) -> Option<BusyClaim<'a>
     };
 
     make_room().or_else(|| {
-        // An edge-triggered poller looks here, not at `poll`, before it sleeps.
-        if !sender.writers.is_active() {
+        let polled = [sender.writers.is_active(), sender.senders.is_active()];
+
+        if polled == [false; 2] {
             return None;
         }
-        channel.sleep_for_room(sender);
+        // An edge-triggered poller looks here, not at `poll`, before it sleeps.
+        for (polled, exclusive) in polled.into_iter().zip([false, true]) {
+            if polled {
+                channel.sleep_for_room(sender, exclusive);
+            }
+        }
         make_room()
     })
 }

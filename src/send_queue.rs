@@ -3,10 +3,11 @@
 //! The sends of a subscriber that wait for room, in the order in which they came.
 //!
 //! The core wakes and issues them in an order of its own. Here each has a ticket, and may go only
-//! when no older one of its ring is left. The subscriber of those who send by channel id is shared
-//! by rings; they do not wait for one another.
+//! when no older one of its submitter is left. Submitters do not wait for one another: one may be
+//! stopped. The oldest is issued by the same task as those behind it, so they can come back as
+//! often as they like and it gets on.
 
-use super::rfl::atomic::Word32;
+use super::rfl::{atomic::Word32, io_uring::Submitter};
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
     new_spinlock,
@@ -15,8 +16,8 @@ use kernel::{
     sync::SpinLock, //
 };
 
-/// Tells the rings of waiting sends apart.
-pub(crate) type RingId = usize;
+/// How many sends of a subscriber may wait: all are woken at once, under locks.
+const MAX_WAITING: u32 = 1024;
 
 /// Sends that wait.
 #[pin_data]
@@ -29,7 +30,7 @@ pub(crate) struct SendQueue {
 }
 
 struct Tickets {
-    waiting: RBTree<(RingId, u64), ()>,
+    waiting: RBTree<(Submitter, u64), ()>,
     last: u64,
 }
 
@@ -55,42 +56,46 @@ impl SendQueue {
 
     /// Whether a send may go; `ticket` is 0 if it has none yet.
     #[inline(always)]
-    pub(crate) fn may_go(&self, ring: RingId, ticket: u64) -> bool {
-        // Who has waited on this ring has raised the number under the ring's `uring_lock`.
-        self.len() == 0 || self.is_oldest(ring, ticket)
+    pub(crate) fn may_go(&self, submitter: Submitter, ticket: u64) -> bool {
+        // Who waits has raised the number in the very task that asks.
+        self.len() == 0 || self.is_oldest(submitter, ticket)
     }
 
     #[cold]
-    fn is_oldest(&self, ring: RingId, ticket: u64) -> bool {
+    fn is_oldest(&self, submitter: Submitter, ticket: u64) -> bool {
         let tickets = self.tickets.lock();
 
-        match tickets.waiting.cursor_lower_bound(&(ring, 0)) {
-            Some(first) if first.current().0 .0 == ring => first.current().0 .1 == ticket,
+        match tickets.waiting.cursor_lower_bound(&(submitter, 0)) {
+            Some(first) if first.current().0 .0 == submitter => first.current().0 .1 == ticket,
             _ => true,
         }
     }
 
-    /// Makes a send wait behind all others of its ring; returns its ticket, not 0. Sleeps.
-    pub(crate) fn join(&self, ring: RingId) -> Result<u64> {
+    /// Makes a send wait behind all others of its submitter; returns its ticket, not 0, or nothing
+    /// where too many wait. Sleeps.
+    pub(crate) fn join(&self, submitter: Submitter) -> Result<Option<u64>> {
         let room = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
         let mut tickets = self.tickets.lock();
 
+        if self.len() >= MAX_WAITING {
+            return Ok(None);
+        }
         tickets.last += 1;
         let ticket = tickets.last;
-        tickets.waiting.insert(room.into_node((ring, ticket), ()));
+        tickets
+            .waiting
+            .insert(room.into_node((submitter, ticket), ()));
         self.len.add(1);
-        Ok(ticket)
+        Ok(Some(ticket))
     }
 
-    /// Ends a wait; returns whether others go on waiting.
-    pub(crate) fn leave(&self, ring: RingId, ticket: u64) -> bool {
+    /// Ends a wait.
+    pub(crate) fn leave(&self, submitter: Submitter, ticket: u64) {
         let mut tickets = self.tickets.lock();
-        let left = tickets.waiting.remove_node(&(ring, ticket));
+        let left = tickets.waiting.remove_node(&(submitter, ticket));
 
         self.len.add(-1);
-        let others = !tickets.waiting.is_empty();
         drop(tickets);
         drop(left);
-        others
     }
 }

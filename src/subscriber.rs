@@ -70,8 +70,10 @@ impl Subscriber {
         !self.member.is_detached() && self.channel.find(&self.member).is_some()
     }
 
-    fn is_writable(&self) -> bool {
-        !self.has_ended() && self.channel.has_room()
+    fn is_writable(&self, exclusive: bool) -> bool {
+        !self.has_ended()
+            && self.channel.has_room()
+            && !(exclusive && self.channel.is_others_turn(&self.member))
     }
 }
 
@@ -86,13 +88,18 @@ impl AnonFile for Subscriber {
         let requested = request.requested();
         let reads = requested & events::READABLE != 0;
         let writes = requested & events::WRITABLE != 0;
+        let exclusive = request.is_exclusive();
         let rights = &self.member.rights;
         let mut found = 0;
 
         // Queue first, mark as sleeping second, look last: nothing can be missed. On either queue
         // one hears of the end.
         if writes {
-            request.wait_on(&self.member.writers);
+            request.wait_on(if exclusive {
+                &self.member.senders
+            } else {
+                &self.member.writers
+            });
         }
         if reads || !writes {
             request.wait_on(&self.member.readers);
@@ -106,10 +113,10 @@ impl AnonFile for Subscriber {
             }
         }
         if writes && rights.send {
-            if !self.is_writable() {
-                self.channel.sleep_for_room(&self.member);
+            if !self.is_writable(exclusive) {
+                self.channel.sleep_for_room(&self.member, exclusive);
             }
-            if self.is_writable() {
+            if self.is_writable(exclusive) {
                 found |= events::WRITABLE;
             }
         }

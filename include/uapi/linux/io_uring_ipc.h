@@ -58,9 +58,12 @@
  * sqe->ioprio of IORING_OP_IPC_SEND.
  *
  * WAIT: where the ring is full the request waits for room; without it -ENOBUFS.
- *       Messages keep the order in which one ring has sent them: while a send
- *       of a subscriber waits, later ones of the same subscriber (for sends by
- *       channel id: of the same ring) wait behind it, or fail with -ENOBUFS.
+ *       It may go on waiting until a quarter of the ring is free or has been
+ *       received, or a receiver has found nothing more.
+ *       Messages keep the order in which one task has sent them: while a send
+ *       waits, later ones of the same task and subscriber (or channel, for
+ *       sends by its id) wait behind it, or fail with -ENOBUFS. So do those
+ *       that come when 1024 of the subscriber (or channel) wait already.
  */
 #define IOIPC_SEND_WAIT		(1U << 0)
 
@@ -81,6 +84,9 @@
  *            provided buffer, is at least the size of that structure.
  * TRUNC:     cqe->res counts the whole message even where it was cut.
  *
+ * A provided buffer that does not have room for the header of HDR ends a receive
+ * with -EINVAL; with buffers that are consumed by bytes (IOU_PBUF_RING_INC) give
+ * a minimum that has to be left.
  * With IOSQE_BUFFER_SELECT sqe->addr is 0, and sqe->len the most to use of a
  * buffer, or 0 for all of it.
  */

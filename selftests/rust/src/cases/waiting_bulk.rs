@@ -24,7 +24,8 @@ pub const CASES: Cases = &[
 
 /// Thousands of messages through a ring of two, both sides waiting.
 fn wait_small_ring(setup: Setup) -> Result<()> {
-    const COUNT: u64 = 3000;
+    // Two polling threads and two tasks take long on two processors.
+    let count = if setup == Setup::SqPoll { 300 } else { 3000 };
 
     for kind in Kind::ALL {
         let ring = Ring::new(setup)?;
@@ -35,9 +36,9 @@ fn wait_small_ring(setup: Setup) -> Result<()> {
         let receiver = channel.attach(abi::SUB_RECV)?;
 
         thread::scope(|scope| {
-            let sender = spawn_sender(scope, setup, channel.id(), COUNT);
+            let sender = spawn_sender(scope, setup, channel.id(), count);
 
-            recv_waiting(&mut InFlight::new(&ring)?, receiver.id(), 0..COUNT)?;
+            recv_waiting(&mut InFlight::new(&ring)?, receiver.id(), 0..count)?;
             join(sender)
         })?;
     }
