@@ -267,7 +267,7 @@ impl Channel {
         }
     }
 
-    /// Counts sends that begin or end to wait.
+    /// Counts sends that begin or end to wait; to be called while the member counts them, too.
     pub(crate) fn count_waiting_sends(&self, by: i32) {
         self.waiting_sends.add(by);
     }
@@ -277,7 +277,7 @@ impl Channel {
     /// be received, and then all are.
     #[inline(always)]
     pub(crate) fn is_others_turn(&self, member: &Member) -> bool {
-        self.waiting_sends.load_relaxed() != member.sends.len() && self.holds_messages()
+        self.waiting_sends.load_relaxed() > member.sends.len() && self.holds_messages()
     }
 
     #[cold]

@@ -102,11 +102,11 @@ fn wait_or_end(
 
 /// Ends the wait of a send. Others have been woken for the same room.
 pub(crate) fn give_up(req: &Request, subscriber: &Subscriber, command: &SendCommand) {
+    subscriber.channel.count_waiting_sends(-1);
     subscriber
         .member
         .sends
         .leave(req.submitter(), command.ticket);
-    subscriber.channel.count_waiting_sends(-1);
     req.set_needs_cleanup(false);
 }
 

@@ -104,19 +104,24 @@ impl AnonFile for Subscriber {
         if reads || !writes {
             request.wait_on(&self.member.readers);
         }
+        // Who has not found it the last time must be marked.
         if reads && rights.recv {
-            if !self.is_readable() {
+            let readable = self.is_readable() || {
                 self.channel.sleep_for_message(&self.member);
-            }
-            if self.is_readable() {
+                self.is_readable()
+            };
+
+            if readable {
                 found |= events::READABLE;
             }
         }
         if writes && rights.send {
-            if !self.is_writable(exclusive) {
+            let writable = self.is_writable(exclusive) || {
                 self.channel.sleep_for_room(&self.member, exclusive);
-            }
-            if self.is_writable(exclusive) {
+                self.is_writable(exclusive)
+            };
+
+            if writable {
                 found |= events::WRITABLE;
             }
         }
