@@ -12,6 +12,7 @@ export IOIPC_CMD := $(value CMD)
 
 .PHONY: all modules modules_install clippy clean help
 .PHONY: patch-kernel kernel module module-debug vm demo test test-debug check
+.PHONY: bench bench-check
 
 all: modules
 
@@ -67,6 +68,12 @@ test-debug:
 check:
 	@./scripts/check
 
+bench:
+	@./scripts/bench
+
+bench-check:
+	@./scripts/bench --check
+
 help:
 	@echo 'With a patched kernel of your own:'
 	@echo '  make patch-kernel KSRC=/path/to/linux   apply the patches to that source'
@@ -82,6 +89,8 @@ help:
 	@echo '  make test                the tests'
 	@echo '  make test-debug          the same on a kernel with KASAN and lockdep'
 	@echo '  make check               formatting, lints, checkpatch'
+	@echo '  make bench [QUICK=1]     the benchmarks: tables and plots'
+	@echo '  make bench-check         whether messages cost no more instructions than they may'
 	@echo '  make kernel              just build the kernel; prints where'
 	@echo '  make module, module-debug  just build the module; prints where'
 	@echo

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a message may cost, checked on the instruction clock.
+
+use crate::alone::{copy, Part};
+use crate::cpu::Placement;
+use crate::flood::{flood, Effort};
+use crate::pingpong::ping_pong;
+use crate::transport::Kind as Way;
+use crate::work::{Fanout, Work};
+use anyhow::Result;
+use io_uring_ipc::{abi, Kind, Setup};
+use serde::{Deserialize, Serialize};
+
+/// Bytes of the messages that budgets are about.
+const SIZE: usize = 64;
+/// Messages sent together.
+const BATCH: usize = 16;
+/// Receivers of a broadcast, workers of a multicast.
+const MANY: usize = 16;
+/// Subscribers that must not slow a sender down.
+const CROWD: usize = 256;
+/// Bytes of a long message.
+const LONG: usize = 32 << 10;
+/// How rings are set up.
+const SETUP: Setup = Setup::DeferTaskrun;
+
+/// A budget and what was measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Budget {
+    /// What was measured.
+    pub what: String,
+    /// What it is compared with.
+    pub against: String,
+    /// Measured, in the clock's unit.
+    pub measured: f64,
+    /// What it is compared with, in the clock's unit.
+    pub reference: f64,
+    /// The most that measured / reference may be; `None`: measured has to be 0.
+    pub limit: Option<f64>,
+}
+
+impl Budget {
+    /// How much of what it is compared with was measured.
+    pub fn ratio(&self) -> f64 {
+        self.measured / self.reference
+    }
+
+    /// Whether it is kept.
+    pub fn is_kept(&self) -> bool {
+        match self.limit {
+            Some(limit) => self.ratio() <= limit,
+            None => self.measured == 0.0,
+        }
+    }
+
+    /// The table's first lines.
+    pub fn head() -> String {
+        format!(
+            "{:<44} {:>9}  {:<38} {:>9} {:>7} {:>7}",
+            "what", "measured", "compared with", "is", "ratio", "limit"
+        )
+    }
+}
+
+impl std::fmt::Display for Budget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let result = if self.is_kept() { "ok" } else { "MISSED" };
+
+        match self.limit {
+            Some(limit) => write!(
+                f,
+                "{:<44} {:>9.0}  {:<38} {:>9.0} {:>7.3} {:>7.3}  {result}",
+                self.what,
+                self.measured,
+                self.against,
+                self.reference,
+                self.ratio(),
+                limit
+            ),
+            None => write!(
+                f,
+                "{:<44} {:>9.0}  {:<38} {:>9} {:>7} {:>7}  {result}",
+                self.what, self.measured, self.against, "", "", 0
+            ),
+        }
+    }
+}
+
+/// All checks, told one by one to `report`.
+pub struct Check<'a> {
+    report: &'a mut dyn FnMut(&Budget),
+    budgets: Vec<Budget>,
+    place: Placement,
+}
+
+impl<'a> Check<'a> {
+    /// Checks everything, or with `rfc` what needs the RFC's ABI only.
+    pub fn run(rfc: bool, report: &'a mut dyn FnMut(&Budget)) -> Result<Vec<Budget>> {
+        let mut check = Self {
+            report,
+            budgets: Vec::new(),
+            place: Placement::apart()?,
+        };
+
+        check.rfc()?;
+        if !rfc {
+            check.alone()?;
+            check.unicast()?;
+            check.ping_pong()?;
+            check.many()?;
+            check.crowd()?;
+            check.busy()?;
+            check.long()?;
+        }
+        Ok(check.budgets)
+    }
+
+    fn add(&mut self, what: &str, measured: f64, against: &str, reference: f64, limit: f64) {
+        self.push(Budget {
+            what: what.into(),
+            against: against.into(),
+            measured,
+            reference,
+            limit: Some(limit),
+        });
+    }
+
+    fn push(&mut self, budget: Budget) {
+        (self.report)(&budget);
+        self.budgets.push(budget);
+    }
+
+    fn part() -> Part {
+        Part {
+            size: SIZE,
+            batch: BATCH,
+            setup: SETUP,
+            entries: 1024,
+            rounds: 5,
+        }
+    }
+
+    fn nop() -> Result<f64> {
+        Ok(Self::part().nop()?.median)
+    }
+
+    /// All sides together, for a message.
+    fn flood(&self, way: Way, fanout: Fanout, size: usize, receivers: usize) -> Result<f64> {
+        let work = Work {
+            fanout,
+            size,
+            receivers,
+            batch: BATCH,
+            setup: SETUP,
+        };
+        let effort = Effort {
+            rounds: 3,
+            round_ns: 40_000_000,
+        };
+
+        Ok(flood(way, &work, &self.place, effort)?.total.median)
+    }
+
+    fn rfc(&mut self) -> Result<()> {
+        let nop = Self::nop()?;
+        let send = Self::part().send(Kind::Unicast, 1, 0)?.median;
+        let empty = Self::part().empty_receive()?.median;
+
+        self.add("RFC ABI: send, batch 16", send, "NOP, batch 16", nop, 1.5);
+        self.add(
+            "RFC ABI: empty receive, batch 16",
+            empty,
+            "NOP, batch 16",
+            nop,
+            1.25,
+        );
+        Ok(())
+    }
+
+    fn alone(&mut self) -> Result<()> {
+        let nop = Self::nop()?;
+        let send = Self::part().send(Kind::Unicast, 1, abi::SEND_WAIT)?.median;
+        let drain = Self::part().multishot_drain()?.median;
+
+        self.add("send alone, batch 16", send, "NOP, batch 16", nop, 1.45);
+        self.add("multishot drain alone", drain, "NOP, batch 16", nop, 1.3);
+        Ok(())
+    }
+
+    fn unicast(&mut self) -> Result<()> {
+        let nop = Self::nop()?;
+        let ours = self.flood(Way::IpcMultishot, Fanout::One, SIZE, 1)?;
+        let uring = self.flood(Way::UringPipe, Fanout::One, SIZE, 1)?;
+        let pipe = self.flood(Way::Pipe, Fanout::One, SIZE, 1)?;
+        let what = "unicast, batch 16, multishot";
+
+        self.add(what, ours, "NOP, batch 16", nop, 2.8);
+        self.add(what, ours, "io_uring on a pipe, batch 16", uring, 0.42);
+        self.add(what, ours, "write + read on a pipe", pipe, 1.0);
+        Ok(())
+    }
+
+    fn ping_pong(&mut self) -> Result<()> {
+        let work = Work {
+            fanout: Fanout::One,
+            size: SIZE,
+            receivers: 1,
+            batch: 1,
+            setup: SETUP,
+        };
+        let trips =
+            |way| Ok::<_, anyhow::Error>(ping_pong(way, &work, &self.place, 1500, false)?.mean);
+        let ours = trips(Way::IpcWait)?;
+        let uring = trips(Way::UringPipe)?;
+
+        self.add(
+            "ping-pong, waiting receives",
+            ours,
+            "io_uring on pipes",
+            uring,
+            0.82,
+        );
+        Ok(())
+    }
+
+    fn many(&mut self) -> Result<()> {
+        let nop = Self::nop()?;
+        let ours = self.flood(Way::IpcMultishot, Fanout::Any, SIZE, MANY)?;
+        let unix = self.flood(Way::Unix, Fanout::Any, SIZE, MANY)?;
+
+        self.add(
+            "multicast to 16, batch 16",
+            ours,
+            "AF_UNIX pair, 16 readers",
+            unix,
+            0.6,
+        );
+
+        let deliveries = MANY as f64;
+        let ours = self.flood(Way::IpcMultishot, Fanout::Each, SIZE, MANY)? / deliveries;
+        let pipes = self.flood(Way::UringPipe, Fanout::Each, SIZE, MANY)? / deliveries;
+        let what = "broadcast to 16, batch 16, each delivery";
+
+        self.add(what, ours, "NOP, batch 16", nop, 1.9);
+        self.add(
+            what,
+            ours,
+            "io_uring on 16 pipes, each delivery",
+            pipes,
+            0.27,
+        );
+        Ok(())
+    }
+
+    fn crowd(&mut self) -> Result<()> {
+        for kind in [Kind::Unicast, Kind::Broadcast] {
+            let part = Part {
+                rounds: 2,
+                ..Self::part()
+            };
+            let one = part.send(kind, 1, abi::SEND_WAIT)?.median;
+            let crowd = part.send(kind, CROWD, abi::SEND_WAIT)?.median;
+            let what = format!("send, {CROWD} subscribers awake, {kind:?}").to_lowercase();
+
+            self.add(&what, crowd, "send, 1 subscriber", one, 1.05);
+        }
+        Ok(())
+    }
+
+    fn busy(&mut self) -> Result<()> {
+        let [idle, woken] = Self::part().wakeups_of_the_busy()?;
+
+        for (what, wakeups) in [
+            ("wake-ups of a receiver that does not wait", idle),
+            ("wake-ups of a receiver woken already", woken),
+        ] {
+            self.push(Budget {
+                what: what.into(),
+                against: "none at all".into(),
+                measured: wakeups as f64,
+                reference: 0.0,
+                limit: None,
+            });
+        }
+        Ok(())
+    }
+
+    fn long(&mut self) -> Result<()> {
+        let nop = Self::nop()?;
+        let copies = 2.0 * copy(LONG, 5).median;
+        let ours = self.flood(Way::IpcMultishot, Fanout::One, LONG, 1)?;
+
+        // 1.15 copies and 2.8 NOP, as one ratio to what it is made of.
+        self.add(
+            "32 KiB unicast, batch 16",
+            ours,
+            "1.15 x two copies + 2.8 x NOP",
+            1.15 * copies + 2.8 * nop,
+            1.0,
+        );
+        Ok(())
+    }
+}

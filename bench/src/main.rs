@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! io_uring IPC channels and their peers, measured alike.
+
+mod alone;
+mod board;
+mod budget;
+mod channel;
+mod clock;
+mod cpu;
+mod flood;
+mod latency;
+mod machine;
+mod outbox;
+mod payload;
+mod pingpong;
+mod plot;
+mod processes;
+mod provided;
+mod rated;
+mod results;
+mod ring;
+mod shared;
+mod sink;
+mod stat;
+mod suite;
+mod table;
+mod transport;
+mod work;
+
+use anyhow::{bail, ensure, Context, Result};
+use budget::{Budget, Check};
+use clap::{Parser, Subcommand, ValueEnum};
+use clock::Clock;
+use io_uring_ipc::Setup;
+use machine::Machine;
+use results::Results;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use suite::Plan;
+use transport::Kind;
+use work::{Fanout, Work};
+
+/// Measures io_uring IPC channels and what else carries messages.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Abi {
+    /// Plain sends and receives, as the RFC has them.
+    Rfc,
+    /// All there is.
+    Full,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check the budgets on the instruction clock; exit status 1 where one is
+    /// missed.
+    Check {
+        /// What to use of the channels.
+        #[arg(long, value_enum, default_value = "full")]
+        abi: Abi,
+        /// On any clock: then the figures mean little.
+        #[arg(long)]
+        any_clock: bool,
+    },
+    /// Measure everything and write results.json, results.md and pictures.
+    Run(Run),
+    /// Make results.md and pictures of what was written before.
+    Report {
+        /// One results.json, or several of one machine and clock.
+        #[arg(required = true)]
+        results: Vec<PathBuf>,
+        /// Where to.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Measure one thing.
+    One {
+        /// What carries the messages.
+        transport: Kind,
+        /// unicast, broadcast or multicast.
+        #[arg(long, default_value = "unicast", value_parser = mode)]
+        mode: Fanout,
+        /// Bytes of a message.
+        #[arg(long, default_value_t = 64, value_parser = size)]
+        size: usize,
+        /// Processes that receive.
+        #[arg(long, default_value_t = 1, value_parser = receivers)]
+        receivers: usize,
+        /// Messages sent together.
+        #[arg(long, default_value_t = 16, value_parser = batch)]
+        batch: usize,
+        /// How rings are set up: plain, defer_taskrun, sqpoll.
+        #[arg(long, default_value = "defer_taskrun")]
+        setup: Setup,
+        /// Rounds.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Milliseconds of a round.
+        #[arg(long, default_value_t = 50)]
+        ms: u64,
+        /// Round trips to measure instead.
+        #[arg(long)]
+        ping_pong: Option<u64>,
+        /// All processes on one CPU.
+        #[arg(long)]
+        one_cpu: bool,
+    },
+}
+
+#[derive(clap::Args)]
+struct Run {
+    /// Where results.json, results.md and pictures go.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// A few minutes: fewer sizes, one batch, one set-up, fewer rounds.
+    #[arg(long)]
+    quick: bool,
+    /// Each number of receivers with each size: takes hours in software
+    /// emulation.
+    #[arg(long, conflicts_with = "quick")]
+    all: bool,
+    /// What to use of the channels.
+    #[arg(long, value_enum, default_value = "full")]
+    abi: Abi,
+    /// What carries the messages.
+    #[arg(long, value_delimiter = ',')]
+    transports: Vec<Kind>,
+    /// unicast, broadcast, multicast.
+    #[arg(long, value_delimiter = ',', value_parser = mode)]
+    modes: Vec<Fanout>,
+    /// Bytes of a message: powers of two, 16 to 65536.
+    #[arg(long, value_delimiter = ',', value_parser = size)]
+    sizes: Vec<usize>,
+    /// Processes that receive, up to 64.
+    #[arg(long, value_delimiter = ',', value_parser = receivers)]
+    receivers: Vec<usize>,
+    /// Messages sent together: powers of two, up to 64.
+    #[arg(long, value_delimiter = ',', value_parser = batch)]
+    batches: Vec<usize>,
+    /// plain, defer_taskrun, sqpoll.
+    #[arg(long, value_delimiter = ',')]
+    setups: Vec<Setup>,
+    /// Rounds of each measurement.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Milliseconds of a round.
+    #[arg(long)]
+    ms: Option<u64>,
+    /// Messages of which latency is measured; 0: none.
+    #[arg(long)]
+    messages: Option<u64>,
+    /// Microseconds from one message to the next where they are rated.
+    #[arg(long, value_delimiter = ',')]
+    intervals: Vec<u64>,
+}
+
+fn mode(name: &str) -> Result<Fanout> {
+    [Fanout::One, Fanout::Each, Fanout::Any]
+        .into_iter()
+        .find(|fanout| fanout.name() == name)
+        .with_context(|| format!("no mode is called {name}"))
+}
+
+fn number(text: &str, least: usize, most: usize, power: bool) -> Result<usize> {
+    let number: usize = text.parse()?;
+
+    ensure!(
+        (least..=most).contains(&number) && (!power || number.is_power_of_two()),
+        "not {}{least} to {most}",
+        if power { "a power of two, " } else { "" }
+    );
+    Ok(number)
+}
+
+fn size(text: &str) -> Result<usize> {
+    number(text, 16, 65536, true)
+}
+
+fn receivers(text: &str) -> Result<usize> {
+    number(text, 1, 64, false)
+}
+
+fn batch(text: &str) -> Result<usize> {
+    number(text, 1, 64, true)
+}
+
+/// What was asked for, or else what is usual.
+fn or<T: Clone>(asked: &[T], usual: &[T]) -> Vec<T> {
+    if asked.is_empty() { usual } else { asked }.to_vec()
+}
+
+impl Run {
+    fn plan(&self) -> Plan {
+        let quick = self.quick;
+        let mut transports = or(&self.transports, &Kind::ALL);
+
+        if self.abi == Abi::Rfc {
+            transports.retain(|kind| !kind.is_ipc() || *kind == Kind::IpcPoll);
+        }
+        let setups: &[Setup] = match quick {
+            true => &[Setup::DeferTaskrun],
+            false => &[Setup::DeferTaskrun, Setup::Plain, Setup::SqPoll],
+        };
+        let mut plan = Plan {
+            transports,
+            modes: or(&self.modes, &[Fanout::One, Fanout::Each, Fanout::Any]),
+            sizes: match quick {
+                true => or(&self.sizes, &[64, 4096, 32768]),
+                false => or(&self.sizes, &[64, 256, 1024, 4096, 16384, 32768]),
+            },
+            receivers: match quick {
+                true => or(&self.receivers, &[1, 4, 16]),
+                false => or(&self.receivers, &[1, 2, 4, 8, 16]),
+            },
+            batches: or(&self.batches, if quick { &[16] } else { &[1, 16] }),
+            setups: or(&self.setups, setups),
+            all: self.all,
+            effort: flood::Effort {
+                rounds: self.rounds.unwrap_or(if quick { 3 } else { 5 }).max(1),
+                round_ns: self.ms.unwrap_or(if quick { 20 } else { 50 }) * 1_000_000,
+            },
+            messages: self.messages.unwrap_or(if quick { 2000 } else { 20000 }),
+            intervals_ns: or(&self.intervals, if quick { &[100] } else { &[10, 100] })
+                .iter()
+                .map(|us| us * 1000)
+                .collect(),
+        };
+
+        plan.sizes.sort_unstable();
+        plan
+    }
+
+    fn run(&self) -> Result<bool> {
+        let plan = self.plan();
+
+        if plan.transports.iter().any(|kind| kind.is_ipc()) {
+            need_channels()?;
+        }
+        eprint!("{}", Machine::here().describe("# "));
+        let results = plan.run(called())?;
+        print!("{}", results.markdown());
+        if let Some(out) = &self.out {
+            fs::create_dir_all(out)?;
+            let path = out.join("results.json");
+            fs::write(&path, serde_json::to_string_pretty(&results)? + "\n")
+                .with_context(|| path.display().to_string())?;
+            report(&results, out)?;
+        }
+        Ok(results.errors.is_empty())
+    }
+}
+
+/// What an earlier run has written.
+fn load(path: &Path) -> Result<Results> {
+    let results: Results = serde_json::from_slice(&fs::read(path)?)?;
+
+    ensure!(
+        results.schema == results::SCHEMA,
+        "written by another version of this program"
+    );
+    Ok(results)
+}
+
+/// What this program was called with, but for where results go.
+fn called() -> String {
+    let mut arguments = std::env::args().skip(1);
+    let mut command = String::from("ipc-bench");
+
+    while let Some(argument) = arguments.next() {
+        if argument == "--out" {
+            arguments.next();
+        } else if !argument.starts_with("--out=") {
+            command.push(' ');
+            command.push_str(&argument);
+        }
+    }
+    command
+}
+
+/// Writes what people read.
+fn report(results: &Results, out: &Path) -> Result<()> {
+    fs::create_dir_all(out)?;
+    let path = out.join("results.md");
+    let text = format!(
+        "<!-- SPDX-License-Identifier: GPL-2.0 -->\n{}",
+        results.markdown()
+    );
+
+    fs::write(&path, text).with_context(|| path.display().to_string())?;
+    results.draw(out)
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+
+    match cpu::remember().and_then(|()| run(arguments.command)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("ipc-bench: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<bool> {
+    match command {
+        Command::Check { abi, any_clock } => check(abi, any_clock),
+        Command::Run(run) => run.run(),
+        Command::Report { results, out } => {
+            let mut all: Option<Results> = None;
+
+            for path in results {
+                let found = load(&path).with_context(|| path.display().to_string())?;
+                match &mut all {
+                    None => all = Some(found),
+                    Some(all) => {
+                        ensure!(
+                            all.clock == found.clock && all.machine.kernel == found.machine.kernel,
+                            "{} is of another clock or machine",
+                            path.display()
+                        );
+                        all.add(found);
+                    }
+                }
+            }
+            report(&all.context("no results")?, &out)?;
+            Ok(true)
+        }
+        Command::One {
+            transport,
+            mode: fanout,
+            size,
+            receivers,
+            batch,
+            setup,
+            rounds,
+            ms,
+            ping_pong,
+            one_cpu,
+        } => {
+            let work = Work {
+                fanout,
+                size,
+                receivers,
+                batch,
+                setup,
+            };
+            let place = if one_cpu {
+                cpu::Placement::together()?
+            } else {
+                cpu::Placement::apart()?
+            };
+            ensure!(transport.can(&work), "{} cannot do this", transport.name());
+            if let Some(trips) = ping_pong {
+                let done = pingpong::ping_pong(transport, &work, &place, trips, false)?;
+                println!("{}: round trip {:.0}", transport.name(), done.mean);
+                return Ok(true);
+            }
+            let effort = flood::Effort {
+                rounds,
+                round_ns: ms * 1_000_000,
+            };
+            let done = flood::flood(transport, &work, &place, effort)?;
+            println!(
+                "{}: {} messages, sender {:.0}, total {:.0} ({:.1} %)",
+                transport.name(),
+                done.messages,
+                done.sender.median,
+                done.total.median,
+                done.total.spread()
+            );
+            Ok(true)
+        }
+    }
+}
+
+/// Fails with a clear line where there are no channels.
+fn need_channels() -> Result<()> {
+    match channel::missing() {
+        None => Ok(()),
+        Some(why) => bail!("{why}"),
+    }
+}
+
+fn check(abi: Abi, any_clock: bool) -> Result<bool> {
+    let clock = Clock::here();
+
+    need_channels()?;
+    ensure!(
+        any_clock || clock == Clock::Instructions,
+        "budgets are for the instruction clock: make bench-check, or --any-clock"
+    );
+    print!("{}", Machine::here().describe("# "));
+    println!("# figures: {} for one message or request", clock.unit());
+    println!("{}", Budget::head());
+    let budgets = Check::run(abi == Abi::Rfc, &mut |budget| println!("{budget}"))?;
+    let missed = budgets.iter().filter(|budget| !budget.is_kept()).count();
+    println!("{} passed, {missed} failed", budgets.len() - missed);
+    Ok(missed == 0)
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Results as pictures.
+
+use crate::latency::LINE;
+use crate::results::{Pace, Results, Throughput};
+use crate::suite::is_preferred;
+use crate::table::{bytes, distinct};
+use crate::transport::Kind;
+use crate::work::Fanout;
+use anyhow::{anyhow, Result};
+use plotters::prelude::*;
+use std::path::Path;
+
+/// Pixels.
+const SIZE: (u32, u32) = (900, 560);
+
+/// Points of one transport: (index of the column, figure).
+struct Line {
+    kind: Kind,
+    points: Vec<(usize, f64)>,
+}
+
+/// One colour for each transport, in all pictures; channels have the strong ones.
+fn colour(kind: Kind) -> RGBColor {
+    match kind {
+        Kind::Pipe => RGBColor(120, 120, 120),
+        Kind::Unix => RGBColor(160, 120, 70),
+        Kind::UnixMmsg => RGBColor(205, 170, 125),
+        Kind::Mq => RGBColor(150, 110, 170),
+        Kind::Shm => RGBColor(60, 60, 60),
+        Kind::UringPipe => RGBColor(80, 150, 200),
+        Kind::UringPipeMultishot => RGBColor(150, 200, 230),
+        Kind::UringUnix => RGBColor(70, 160, 140),
+        Kind::UringUnixMultishot => RGBColor(150, 205, 190),
+        Kind::MsgRing => RGBColor(200, 150, 190),
+        Kind::IpcPoll => RGBColor(240, 150, 0),
+        Kind::IpcWait => RGBColor(220, 60, 40),
+        Kind::IpcMultishot => RGBColor(160, 0, 30),
+    }
+}
+
+/// A picture with columns that have names and a logarithmic axis of figures.
+fn draw(path: &Path, title: &str, unit: &str, columns: &[String], lines: &[Line]) -> Result<()> {
+    let figures = || {
+        lines
+            .iter()
+            .flat_map(|line| &line.points)
+            .map(|point| point.1)
+    };
+    let low = figures().fold(f64::MAX, f64::min) / 1.5;
+    let high = figures().fold(0.0, f64::max) * 1.5;
+    let fail = |error: &dyn std::fmt::Display| anyhow!("{}: {error}", path.display());
+
+    if lines.is_empty() || low <= 0.0 || columns.len() < 2 {
+        return Ok(());
+    }
+    let area = SVGBackend::new(path, SIZE).into_drawing_area();
+    area.fill(&WHITE).map_err(|error| fail(&error))?;
+    let mut chart = ChartBuilder::on(&area)
+        .caption(title, ("sans-serif", 18))
+        .margin(12)
+        .margin_right(190)
+        .x_label_area_size(40)
+        .y_label_area_size(80)
+        .build_cartesian_2d(0.0..(columns.len() - 1) as f64, (low..high).log_scale())
+        .map_err(|error| fail(&error))?;
+    chart
+        .configure_mesh()
+        .x_labels(columns.len())
+        .x_label_formatter(&|x| match x.fract() {
+            0.0 => columns.get(*x as usize).cloned().unwrap_or_default(),
+            _ => String::new(),
+        })
+        .y_label_formatter(&|y| format!("{y:.0}"))
+        .y_desc(unit)
+        .light_line_style(RGBColor(238, 238, 238))
+        .draw()
+        .map_err(|error| fail(&error))?;
+
+    for line in lines {
+        let width = if line.kind.is_ipc() { 3 } else { 1 };
+        let style = ShapeStyle {
+            color: colour(line.kind).to_rgba(),
+            filled: true,
+            stroke_width: width,
+        };
+        let points = || line.points.iter().map(|&(x, y)| (x as f64, y));
+
+        chart
+            .draw_series(LineSeries::new(points(), style))
+            .map_err(|error| fail(&error))?;
+        chart
+            .draw_series(points().map(|point| Circle::new(point, 2 + width / 2, style)))
+            .map_err(|error| fail(&error))?;
+    }
+    // The legend, outside of the picture proper.
+    let left = SIZE.0 as i32 - 175;
+    for (row, line) in lines.iter().enumerate() {
+        let y = 60 + 20 * row as i32;
+        let style = colour(line.kind).stroke_width(if line.kind.is_ipc() { 3 } else { 1 });
+
+        area.draw(&PathElement::new([(left, y), (left + 18, y)], style))
+            .map_err(|error| fail(&error))?;
+        area.draw(&Text::new(
+            line.kind.name(),
+            (left + 24, y - 6),
+            ("sans-serif", 12),
+        ))
+        .map_err(|error| fail(&error))?;
+    }
+    area.present().map_err(|error| fail(&error))
+}
+
+impl Results {
+    /// Draws everything there is to `directory`.
+    pub fn draw(&self, directory: &Path) -> Result<()> {
+        for batch in distinct(self.throughput.iter().map(|found| found.case.batch)) {
+            for (name, mode) in [
+                ("point-to-point", Fanout::One),
+                ("broadcast", Fanout::Each),
+                ("multicast", Fanout::Any),
+            ] {
+                self.draw_sizes(directory, name, mode, batch)?;
+                self.draw_scaling(directory, name, mode, batch)?;
+            }
+        }
+        self.draw_latency(directory)
+    }
+
+    fn chosen(&self, mode: Fanout, batch: usize) -> Vec<&Throughput> {
+        self.throughput
+            .iter()
+            .filter(|found| {
+                found.case.mode == mode
+                    && found.case.batch == batch
+                    && is_preferred(found.case.setup.as_deref())
+            })
+            .collect()
+    }
+
+    fn unit(&self) -> String {
+        format!("{} for a message, until received", self.clock.unit())
+    }
+
+    fn draw_sizes(&self, directory: &Path, name: &str, mode: Fanout, batch: usize) -> Result<()> {
+        let chosen = self.chosen(mode, batch);
+        let most = chosen.iter().map(|found| found.case.receivers).max();
+        let chosen: Vec<_> = chosen
+            .into_iter()
+            .filter(|found| Some(found.case.receivers) == most)
+            .collect();
+        let sizes = distinct(chosen.iter().map(|found| found.case.size));
+        let columns: Vec<_> = sizes.iter().map(|&size| bytes(size)).collect();
+        let title = match most {
+            Some(most @ 2..) => format!("{} to {most}, batch {batch}", mode.name()),
+            _ => format!("point to point, batch {batch}"),
+        };
+
+        draw(
+            &directory.join(format!("{name}-batch-{batch}.svg")),
+            &title,
+            &self.unit(),
+            &columns,
+            &lines(&chosen, &sizes, |found| found.case.size),
+        )
+    }
+
+    fn draw_scaling(&self, directory: &Path, name: &str, mode: Fanout, batch: usize) -> Result<()> {
+        let chosen = self.chosen(mode, batch);
+        let least = chosen.iter().map(|found| found.case.size).min();
+        let chosen: Vec<_> = chosen
+            .into_iter()
+            .filter(|found| Some(found.case.size) == least)
+            .collect();
+        let receivers = distinct(chosen.iter().map(|found| found.case.receivers));
+        let columns: Vec<_> = receivers.iter().map(usize::to_string).collect();
+        let title = format!(
+            "{} of {} by the number of receivers, batch {batch}",
+            mode.name(),
+            bytes(least.unwrap_or(0))
+        );
+
+        draw(
+            &directory.join(format!("{name}-scaling-batch-{batch}.svg")),
+            &title,
+            &self.unit(),
+            &columns,
+            &lines(&chosen, &receivers, |found| found.case.receivers),
+        )
+    }
+
+    fn draw_latency(&self, directory: &Path) -> Result<()> {
+        let mut paces: Vec<Pace> = Vec::new();
+
+        for found in &self.latency {
+            if !paces.contains(&found.pace) {
+                paces.push(found.pace);
+            }
+        }
+        for pace in paces {
+            let chosen: Vec<Line> = self
+                .latency
+                .iter()
+                .filter(|found| {
+                    found.pace == pace
+                        && found.case.size == 64
+                        && is_preferred(found.case.setup.as_deref())
+                })
+                .map(|found| Line {
+                    kind: found.case.transport,
+                    points: (0..)
+                        .zip(found.times.line())
+                        .map(|(column, time)| (column, time as f64))
+                        .collect(),
+                })
+                .collect();
+            let name = match pace {
+                Pace::PingPong => "latency-ping-pong.svg".to_owned(),
+                Pace::Rated(ns) => format!("latency-rated-{}us.svg", ns / 1000),
+            };
+
+            draw(
+                &directory.join(name),
+                &format!("latency of 64 B: {}", pace.name()),
+                self.clock.unit(),
+                &LINE.map(String::from),
+                &chosen,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn lines(chosen: &[&Throughput], columns: &[usize], column: fn(&Throughput) -> usize) -> Vec<Line> {
+    distinct(chosen.iter().map(|found| found.case.transport))
+        .into_iter()
+        .map(|kind| Line {
+            kind,
+            points: columns
+                .iter()
+                .enumerate()
+                .filter_map(|(index, &value)| {
+                    chosen
+                        .iter()
+                        .find(|found| found.case.transport == kind && column(found) == value)
+                        .map(|found| (index, found.total.median))
+                })
+                .collect(),
+        })
+        .collect()
+}
