@@ -59,7 +59,7 @@ size_t helper_copy_to_user_nofault(u64 dst, const void *src, size_t len)
 size_t helper_fault_in_readable(u64 addr, size_t len)
 {
 	const char __user *start = u64_to_user_ptr(addr);
-	volatile char byte;
+	char byte;
 
 	if (len - 1 >= PAGE_SIZE || !user_read_access_begin(start, len))
 		return fault_in_readable(start, len);
@@ -67,6 +67,7 @@ size_t helper_fault_in_readable(u64 addr, size_t len)
 	unsafe_get_user(byte, start, fault);
 	unsafe_get_user(byte, start + len - 1, fault);
 	user_read_access_end();
+	(void)byte;
 	return 0;
 fault:
 	user_read_access_end();
