@@ -427,10 +427,29 @@ TEST_F(pair, loses_more_than_128_times)
 	EXPECT_EQ(77, (int)value[0]);
 }
 
+/* A child that sends 0 to 3, one by one, when it may. */
+static pid_t send_four_slowly(__u32 channel, struct gate *go)
+{
+	pid_t pid = child_start();
+	struct ring ring;
+	__u32 i;
+
+	if (pid)
+		return pid;
+	if (ring_open(&ring, RING_PLAIN) || gate_wait(go))
+		_exit(10);
+	for (i = 0; i < 4; i++) {
+		sleep_ms(10);
+		if (ipc_send_u32(&ring, channel, i) != 4)
+			_exit(11);
+	}
+	_exit(0);
+}
+
 /* A waiter that wants several completions at once still gets each in time. */
 TEST_F(pair, four_completions_of_single_waits)
 {
-	struct ring *ring = &self->ring, other;
+	struct ring *ring = &self->ring;
 	unsigned long long start;
 	__u32 value[4], i;
 	struct gate go;
@@ -438,18 +457,8 @@ TEST_F(pair, four_completions_of_single_waits)
 	pid_t pid;
 
 	ASSERT_EQ(0, gate_init(&go));
-	pid = child_start();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		if (ring_open(&other, RING_PLAIN) || gate_wait(&go))
-			_exit(10);
-		for (i = 0; i < 4; i++) {
-			sleep_ms(10);
-			if (ipc_send_u32(&other, self->id, i) != 4)
-				_exit(11);
-		}
-		_exit(0);
-	}
+	pid = send_four_slowly(self->id, &go);
+	ASSERT_LT(0, pid);
 	for (i = 0; i < 4; i++)
 		park(_metadata, ring, &self->rx, &value[i], i);
 	start = now_ms();
@@ -465,7 +474,7 @@ TEST_F(pair, four_completions_of_single_waits)
 /* As above: one multishot request that is to yield four completions. */
 TEST_F(pair, four_completions_of_a_multishot)
 {
-	struct ring *ring = &self->ring, other;
+	struct ring *ring = &self->ring;
 	struct buffers buffers;
 	struct io_uring_cqe cqe;
 	unsigned long long start;
@@ -474,18 +483,8 @@ TEST_F(pair, four_completions_of_a_multishot)
 	__u32 i;
 
 	ASSERT_EQ(0, gate_init(&go));
-	pid = child_start();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		if (ring_open(&other, RING_PLAIN) || gate_wait(&go))
-			_exit(10);
-		for (i = 0; i < 4; i++) {
-			sleep_ms(10);
-			if (ipc_send_u32(&other, self->id, i) != 4)
-				_exit(11);
-		}
-		_exit(0);
-	}
+	pid = send_four_slowly(self->id, &go);
+	ASSERT_LT(0, pid);
 	ASSERT_EQ(0, buffers_open(ring, &buffers, BUFFER_RING, 1, 8, 64));
 	ASSERT_EQ(0, buffers_give(ring, &buffers, 0, 8));
 	prep_recv_select(ring, self->rx.id, 1, 0, IOIPC_RECV_MULTISHOT, 1);

@@ -5,7 +5,7 @@
 use crate::ring::Ring;
 use anyhow::{Context, Result};
 use io_uring_ipc::abi::{self, ChannelAttach, ChannelCreate};
-use io_uring_ipc::{Kind, Setup};
+use io_uring_ipc::{register, Kind, Setup};
 use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -28,9 +28,10 @@ impl Channel {
         };
 
         // SAFETY: `create` is what this operation reads and writes.
-        unsafe { ring.register(abi::REGISTER_CREATE, (&raw mut create).cast(), 1) }.with_context(
-            || format!("cannot make a channel of {entries} messages of {size} bytes"),
-        )?;
+        unsafe { register(&ring, abi::REGISTER_CREATE, (&raw mut create).cast(), 1) }
+            .with_context(|| {
+                format!("cannot make a channel of {entries} messages of {size} bytes")
+            })?;
         Ok(Self {
             _ring: ring,
             id: create.channel_id_out,
@@ -46,7 +47,7 @@ impl Channel {
         };
 
         // SAFETY: `attach` is what this operation reads and writes.
-        unsafe { ring.register(abi::REGISTER_ATTACH, (&raw mut attach).cast(), 1) }
+        unsafe { register(ring, abi::REGISTER_ATTACH, (&raw mut attach).cast(), 1) }
             .context("cannot attach to a channel")?;
         Ok(Subscriber {
             id: attach.local_id_out,

@@ -138,29 +138,6 @@ impl Ring {
     pub fn submitter(&self) -> io_uring::Submitter<'_> {
         self.uring.submitter()
     }
-
-    /// `io_uring_register(2)`.
-    ///
-    /// # Safety
-    ///
-    /// `arg` and `nr_args` have to be what `op` expects.
-    pub unsafe fn register(&self, op: u32, arg: *mut libc::c_void, nr_args: u32) -> io::Result<()> {
-        // SAFETY: the caller vouches for the arguments.
-        let ret = unsafe {
-            libc::syscall(
-                libc::SYS_io_uring_register,
-                self.as_raw_fd(),
-                op,
-                arg,
-                nr_args,
-            )
-        };
-
-        if ret < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(())
-    }
 }
 
 impl AsRawFd for Ring {

@@ -44,7 +44,7 @@ pub use channel::{Channel, ChannelConfig, Events, Kind, Message, Subscriber};
 pub use in_flight::InFlight;
 pub use region::{Region, RegionMessage};
 pub use request::{Done, Request};
-pub use ring::{Completion, Ring, Setup, MAX_BATCH};
+pub use ring::{register, Completion, Ring, Setup, MAX_BATCH};
 
 /// `errno` of a receive that found no message.
 pub const EMPTY: i32 = libc::EAGAIN;

@@ -162,26 +162,14 @@ impl Ring {
         unsafe { self.register(abi::REGISTER_DESTROY, ptr::null_mut(), channel) }
     }
 
-    /// `io_uring_register(2)`, which the `io_uring` crate has no open door to.
+    /// [`register`] for this ring.
     ///
     /// # Safety
     ///
     /// `arg` and `nr_args` have to be what `op` expects.
     pub unsafe fn register(&self, op: u32, arg: *mut c_void, nr_args: u32) -> io::Result<()> {
         // SAFETY: the caller vouches for the arguments.
-        let ret = unsafe {
-            libc::syscall(
-                libc::SYS_io_uring_register,
-                self.as_raw_fd(),
-                op,
-                arg,
-                nr_args,
-            )
-        };
-        if ret < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(())
+        unsafe { register(self, op, arg, nr_args) }
     }
 
     /// Submits up to [`MAX_BATCH`] requests together and waits until each has
@@ -246,6 +234,27 @@ impl Ring {
         // SAFETY: the caller vouches for it.
         unsafe { self.run(&[sqe]) }?[0].result()
     }
+}
+
+/// `io_uring_register(2)` for any ring, which the `io_uring` crate has no open door to.
+///
+/// # Safety
+///
+/// `arg` and `nr_args` have to be what `op` expects.
+pub unsafe fn register(
+    ring: &impl AsRawFd,
+    op: u32,
+    arg: *mut c_void,
+    nr_args: u32,
+) -> io::Result<()> {
+    let fd = ring.as_raw_fd();
+    // SAFETY: the caller vouches for the arguments.
+    let ret = unsafe { libc::syscall(libc::SYS_io_uring_register, fd, op, arg, nr_args) };
+
+    if ret < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 impl AsRawFd for Ring {

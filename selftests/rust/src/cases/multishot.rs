@@ -4,7 +4,7 @@
 
 use super::bulk::in_order;
 use super::requests::{ends_with, next, next_fails, number_of, quiet, results};
-use super::requests::{Multishot, A_WHILE};
+use super::requests::{Multishot, Rings, A_WHILE};
 use super::{expect_empty, expect_numbers, of_kind, send_numbers, Cases};
 use crate::harness::{fails, same};
 use anyhow::{ensure, Result};
@@ -53,12 +53,8 @@ fn start_multishot(requests: &mut InFlight<'_>, receiver: u32, group: u16) -> Re
 /// One message to a provided buffer, all of it or as much as is allowed.
 fn provided_oneshot(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&of_kind(kind))?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, sender, receiver, mut requests) = rings.receiving(&of_kind(kind))?;
         let group = requests.provide(1, 10)?;
         let recv = |len| Request::recv_provided(receiver.id(), group).at_most(len);
 
@@ -90,12 +86,8 @@ fn provided_oneshot(setup: Setup) -> Result<()> {
 /// Without a buffer the message stays.
 fn provided_none(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&of_kind(kind))?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, sender, receiver, mut requests) = rings.receiving(&of_kind(kind))?;
         let group = requests.provide(1, 8)?;
         let no_group = group + 1;
 
@@ -165,12 +157,8 @@ fn multishot_arguments(setup: Setup) -> Result<()> {
 /// A request goes on from one burst to the next, and the one after that.
 fn multishot_bursts(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&of_kind(kind))?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, sender, receiver, mut requests) = rings.receiving(&of_kind(kind))?;
         let group = requests.provide(16, 16)?;
         let mut numbers = 0..;
 
@@ -199,12 +187,8 @@ fn multishot_bursts(setup: Setup) -> Result<()> {
 /// Completions tell whether the next message was there already.
 fn multishot_next_is_there(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&of_kind(kind))?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, sender, receiver, mut requests) = rings.receiving(&of_kind(kind))?;
         let group = requests.provide(8, 16)?;
 
         send_numbers(&sender, 0..3)?;
@@ -226,12 +210,8 @@ fn multishot_next_is_there(setup: Setup) -> Result<()> {
 
 fn multishot_header(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&of_kind(kind))?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, sender, receiver, mut requests) = rings.receiving(&of_kind(kind))?;
         let group = requests.provide(4, HDR + 5)?;
         let mut multishot = Multishot::start(&mut requests, receiver.id(), group, abi::RECV_HDR)?;
 
@@ -263,12 +243,9 @@ fn multishot_short_buffers(setup: Setup) -> Result<()> {
         (12, 5, abi::RECV_TRUNC, (12, b"hello")),
         (13, 20, abi::RECV_TRUNC, (12, b"hello, world")),
     ] {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&ChannelConfig::default())?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, sender, receiver, mut requests) =
+            rings.receiving(&ChannelConfig::default())?;
         let group = requests.provide(2, size)?;
         let recv = Request::recv_multishot(receiver.id(), group);
 
@@ -291,12 +268,8 @@ fn multishot_no_buffers(setup: Setup) -> Result<()> {
     const BUFFERS: usize = 4;
 
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&of_kind(kind))?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, sender, receiver, mut requests) = rings.receiving(&of_kind(kind))?;
         let group = requests.provide(BUFFERS as u16, 8)?;
 
         send_numbers(&sender, 0..14)?;
@@ -345,15 +318,11 @@ fn multishot_queue_full(setup: Setup) -> Result<()> {
     const COUNT: u64 = 200;
 
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&ChannelConfig {
+        let rings = Rings::new(setup)?;
+        let (_channel, sender, receiver, mut requests) = rings.receiving(&ChannelConfig {
             entries: 256,
             ..of_kind(kind)
         })?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
         let group = requests.provide(256, 8)?;
         let mut multishot = Multishot::start(&mut requests, receiver.id(), group, 0)?;
 
@@ -411,12 +380,8 @@ fn multishot_two_channels(setup: Setup) -> Result<()> {
 /// A request that is cancelled ends, and takes no message any more.
 fn multishot_cancelled(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&of_kind(kind))?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, sender, receiver, mut requests) = rings.receiving(&of_kind(kind))?;
         let group = requests.provide(8, 8)?;
 
         start_multishot(&mut requests, receiver.id(), group)?;
@@ -442,12 +407,8 @@ fn multishot_cancelled(setup: Setup) -> Result<()> {
 fn multishot_destroyed(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
         for waits in [true, false] {
-            let ring = Ring::new(setup)?;
-            let elsewhere = Ring::new(setup)?;
-            let channel = elsewhere.create(&of_kind(kind))?;
-            let sender = channel.attach(abi::SUB_SEND)?;
-            let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-            let mut requests = InFlight::new(&ring)?;
+            let rings = Rings::new(setup)?;
+            let (channel, sender, receiver, mut requests) = rings.receiving(&of_kind(kind))?;
             let group = requests.provide(8, 8)?;
             let recv = || Request::recv_multishot(receiver.id(), group).user_data(MULTI);
 
@@ -471,12 +432,8 @@ fn multishot_destroyed(setup: Setup) -> Result<()> {
 
 fn multishot_detached(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&of_kind(kind))?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (channel, sender, receiver, mut requests) = rings.receiving(&of_kind(kind))?;
         let group = requests.provide(8, 8)?;
 
         start_multishot(&mut requests, receiver.id(), group)?;

@@ -6,7 +6,9 @@ use super::bulk::each_once;
 use super::of_kind;
 use crate::harness::{fails, same};
 use anyhow::{anyhow, ensure, Context, Result};
-use io_uring_ipc::{abi, Completion, Done, InFlight, Kind, Request, Ring, Setup};
+use io_uring_ipc::{
+    abi, Channel, ChannelConfig, Completion, Done, InFlight, Kind, Request, Ring, Setup, Subscriber,
+};
 use std::io;
 use std::ops::Range;
 use std::sync::mpsc;
@@ -19,6 +21,45 @@ pub const LIMIT: Duration = Duration::from_secs(10);
 pub const A_WHILE: Duration = Duration::from_millis(30);
 /// Requests that [`send_waiting`] starts together.
 const BATCH: u64 = 16;
+
+/// Two rings: one for requests under way, and another one, since a ring does nothing else then.
+pub struct Rings {
+    pub here: Ring,
+    pub elsewhere: Ring,
+}
+
+impl Rings {
+    pub fn new(setup: Setup) -> Result<Self> {
+        Ok(Self {
+            here: Ring::new(setup)?,
+            elsewhere: Ring::new(setup)?,
+        })
+    }
+
+    /// A channel made elsewhere, its sender there, its receiver here, and requests under way.
+    pub fn receiving(
+        &self,
+        config: &ChannelConfig,
+    ) -> Result<(Channel<'_>, Subscriber<'_>, Subscriber<'_>, InFlight<'_>)> {
+        let channel = self.elsewhere.create(config)?;
+        let sender = channel.attach(abi::SUB_SEND)?;
+        let receiver = self.here.attach(channel.id(), abi::SUB_RECV)?;
+
+        Ok((channel, sender, receiver, InFlight::new(&self.here)?))
+    }
+
+    /// A channel made elsewhere, its receiver there, its sender here, and requests under way.
+    pub fn sending(
+        &self,
+        config: &ChannelConfig,
+    ) -> Result<(Channel<'_>, Subscriber<'_>, Subscriber<'_>, InFlight<'_>)> {
+        let channel = self.elsewhere.create(config)?;
+        let receiver = channel.attach(abi::SUB_RECV)?;
+        let sender = self.here.attach(channel.id(), abi::SUB_SEND)?;
+
+        Ok((channel, receiver, sender, InFlight::new(&self.here)?))
+    }
+}
 
 /// A message of eight bytes whose sender waits for room. The number is also the
 /// request's `user_data`.

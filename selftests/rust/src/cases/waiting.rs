@@ -2,8 +2,8 @@
 
 //! Requests that wait for a message or for room, and get it.
 
-use super::requests::send_number;
 use super::requests::{next, next_fails, number_of, quiet, recv_number, results};
+use super::requests::{send_number, Rings};
 use super::{expect_empty, expect_numbers, of_kind, send_numbers, Cases};
 use crate::harness::{fails, same};
 use anyhow::Result;
@@ -34,12 +34,8 @@ pub fn for_two(kind: Kind) -> ChannelConfig {
 
 fn recv_wait(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&of_kind(kind))?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, sender, receiver, mut requests) = rings.receiving(&of_kind(kind))?;
 
         // Who does not want to wait does not.
         requests.start([Request::recv(receiver.id(), 8).user_data(1)])?;
@@ -69,12 +65,8 @@ fn recv_wait_several(setup: Setup) -> Result<()> {
     const COUNT: u64 = 8;
 
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&of_kind(kind))?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, sender, receiver, mut requests) = rings.receiving(&of_kind(kind))?;
 
         requests.start((0..COUNT).map(|number| recv_number(receiver.id()).user_data(number)))?;
         quiet(&mut requests)?;
@@ -92,12 +84,8 @@ fn recv_wait_several(setup: Setup) -> Result<()> {
 
 /// Started by a worker thread of the kernel, it waits all the same.
 fn recv_wait_by_worker(setup: Setup) -> Result<()> {
-    let ring = Ring::new(setup)?;
-    let elsewhere = Ring::new(setup)?;
-    let channel = elsewhere.create(&ChannelConfig::default())?;
-    let sender = channel.attach(abi::SUB_SEND)?;
-    let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-    let mut requests = InFlight::new(&ring)?;
+    let rings = Rings::new(setup)?;
+    let (_channel, sender, receiver, mut requests) = rings.receiving(&ChannelConfig::default())?;
 
     for number in 0..5 {
         requests.start([recv_number(receiver.id()).by_worker()])?;
@@ -153,12 +141,8 @@ pub fn fill_and_wait(requests: &mut InFlight<'_>, sender: u32) -> Result<()> {
 
 fn send_wait(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&for_two(kind))?;
-        let receiver = channel.attach(abi::SUB_RECV)?;
-        let sender = ring.attach(channel.id(), abi::SUB_SEND)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, receiver, sender, mut requests) = rings.sending(&for_two(kind))?;
 
         fill_and_wait(&mut requests, sender.id())?;
         for number in 0..5 {
@@ -204,12 +188,8 @@ fn send_wait_for_slowest(setup: Setup) -> Result<()> {
 }
 
 fn send_wait_by_worker(setup: Setup) -> Result<()> {
-    let ring = Ring::new(setup)?;
-    let elsewhere = Ring::new(setup)?;
-    let channel = elsewhere.create(&for_two(Kind::Unicast))?;
-    let receiver = channel.attach(abi::SUB_RECV)?;
-    let sender = ring.attach(channel.id(), abi::SUB_SEND)?;
-    let mut requests = InFlight::new(&ring)?;
+    let rings = Rings::new(setup)?;
+    let (channel, receiver, sender, mut requests) = rings.sending(&for_two(Kind::Unicast))?;
 
     send_numbers(&channel.attach(abi::SUB_SEND)?, 0..2)?;
     requests.start([send_number(sender.id(), 2).by_worker()])?;
@@ -237,12 +217,8 @@ fn send_wait_keeps_order(setup: Setup) -> Result<()> {
     const COUNT: u64 = 24;
 
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&for_two(kind))?;
-        let receiver = channel.attach(abi::SUB_RECV)?;
-        let sender = ring.attach(channel.id(), abi::SUB_SEND)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, receiver, sender, mut requests) = rings.sending(&for_two(kind))?;
 
         requests.start((0..COUNT).map(|number| send_number(sender.id(), number)))?;
         same("sent", results(&mut requests, 2)?, vec![(0, 8), (1, 8)])?;
@@ -260,12 +236,8 @@ fn send_wait_keeps_order(setup: Setup) -> Result<()> {
 /// While a send waits, those after it that do not wait fail.
 fn send_wait_not_overtaken(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&for_two(kind))?;
-        let receiver = channel.attach(abi::SUB_RECV)?;
-        let sender = ring.attach(channel.id(), abi::SUB_SEND)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, receiver, sender, mut requests) = rings.sending(&for_two(kind))?;
 
         fill_and_wait(&mut requests, sender.id())?;
         requests.start([Request::send(sender.id(), b"hurry").user_data(9)])?;

@@ -3,7 +3,7 @@
 //! Requests that wait, between threads and between processes.
 
 use super::requests::{join, next, next_fails, number_of, quiet, recv_number, recv_waiting};
-use super::requests::{results, send_number, send_waiting, spawn_sender, through_workers};
+use super::requests::{results, send_number, send_waiting, spawn_sender, through_workers, Rings};
 use super::{expect_numbers, of_kind, send_numbers, some_key, Cases};
 use crate::harness::same;
 use crate::helper::Helper;
@@ -191,12 +191,8 @@ fn wait_process_killed(setup: Setup) -> Result<()> {
 /// who wait get the room.
 fn wait_process_killed_sending(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&keyed(kind))?;
-        let receiver = channel.attach(abi::SUB_RECV)?;
-        let sender = ring.attach(channel.id(), abi::SUB_SEND)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (channel, receiver, sender, mut requests) = rings.sending(&keyed(kind))?;
 
         send_waiting(&mut requests, sender.id(), 0..2)?;
         let mut other = Helper::start(setup, "send_forever", &[some_key(1)])?;

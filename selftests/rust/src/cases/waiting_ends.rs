@@ -3,7 +3,7 @@
 //! What else ends the wait of a request: cancelling, time, the end of things.
 
 use super::requests::{ends_with, next, next_fails, number_of, quiet, recv_number, results};
-use super::requests::{send_number, A_WHILE, LIMIT};
+use super::requests::{send_number, Rings, A_WHILE, LIMIT};
 use super::waiting::{fill_and_wait, for_two};
 use super::{expect_empty, expect_numbers, send_numbers, Cases};
 use crate::harness::same;
@@ -100,12 +100,8 @@ fn wait_link_timeout(setup: Setup) -> Result<()> {
 /// What the request waits for comes before the limit.
 fn wait_in_time(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&for_two(kind))?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (_channel, sender, receiver, mut requests) = rings.receiving(&for_two(kind))?;
         let waits = recv_number(receiver.id()).user_data(WAITS);
         let expected = vec![(WAITS, 8), (TIMEOUT, -libc::ECANCELED)];
 
@@ -152,12 +148,8 @@ fn wait_destroyed(setup: Setup) -> Result<()> {
 /// Receives that wait get what is left, then the end.
 fn wait_destroyed_drains(setup: Setup) -> Result<()> {
     for kind in Kind::ALL {
-        let ring = Ring::new(setup)?;
-        let elsewhere = Ring::new(setup)?;
-        let channel = elsewhere.create(&for_two(kind))?;
-        let sender = channel.attach(abi::SUB_SEND)?;
-        let receiver = ring.attach(channel.id(), abi::SUB_RECV)?;
-        let mut requests = InFlight::new(&ring)?;
+        let rings = Rings::new(setup)?;
+        let (channel, sender, receiver, mut requests) = rings.receiving(&for_two(kind))?;
 
         send_numbers(&sender, 0..2)?;
         channel.destroy()?;
