@@ -96,12 +96,9 @@ impl UserBuffer {
     pub(crate) fn read_all(&self) -> Result<KVVec<u8>> {
         let mut bytes = KVVec::new();
 
-        self.slice().read_all(&mut bytes, GFP_KERNEL_ACCOUNT)?;
-        Ok(bytes)
-    }
-
-    fn slice(&self) -> UserSlice {
         UserSlice::new(UserPtr::from_addr(self.addr as usize), self.len)
+            .read_all(&mut bytes, GFP_KERNEL_ACCOUNT)?;
+        Ok(bytes)
     }
 
     /// Makes the pages present for writing, which may change bytes; fails with `EFAULT`. Sleeps.

@@ -22,11 +22,13 @@ pub(crate) mod events {
     const EPOLLHUP: u32 = 0x10;
     const EPOLLRDNORM: u32 = 0x40;
     const EPOLLWRNORM: u32 = 0x100;
-    pub(super) const EPOLLEXCLUSIVE: u32 = 1 << 28;
+    const EPOLLEXCLUSIVE: u32 = 1 << 28;
 
     pub(crate) const READABLE: u32 = EPOLLIN | EPOLLRDNORM;
     pub(crate) const WRITABLE: u32 = EPOLLOUT | EPOLLWRNORM;
     pub(crate) const HUP: u32 = EPOLLHUP;
+    /// Asked for by one of several of whom not all need to be woken.
+    pub(crate) const EXCLUSIVE: u32 = EPOLLEXCLUSIVE;
 }
 
 /// A queue of those who wait for events of a file.
@@ -111,11 +113,6 @@ impl<'a> PollRequest<'a> {
     pub(crate) fn requested(&self) -> u32 {
         // SAFETY: By the type's invariant the table is null or valid; the helper takes both.
         unsafe { bindings::helper_poll_requested(self.table) }
-    }
-
-    /// Whether the caller waits as one of several of whom not all need to be woken.
-    pub(crate) fn is_exclusive(&self) -> bool {
-        self.requested() & events::EPOLLEXCLUSIVE != 0
     }
 
     /// Queues the caller, if it wants to wait. A full barrier: what is looked at after this has

@@ -202,28 +202,30 @@ fn prepare(req: &Request, sqe: &Sqe) -> Result {
     if req.is_fixed_file() {
         return Err(EBADF);
     }
-    let sends = req.opcode() == uapi::OP_SEND;
+    // After parsing, which leaves little to be kept over the lookup.
+    let subscriber = |id| {
+        // SAFETY: `prep()` is called with `uring_lock` held, for a ring with a table, and nobody
+        // changes it meanwhile.
+        unsafe { &*handles(req.ring()) }.subscriber(id)
+    };
 
-    if sends {
+    if req.opcode() == uapi::OP_SEND {
         req.set_command(SendCommand::parse(sqe)?);
-    } else {
-        req.set_command(RecvCommand::parse(sqe, req)?);
-    }
 
-    let id = sqe.fd() as u32;
-    // SAFETY: `prep()` is called with `uring_lock` held, for a ring with a table, and nobody
-    // changes it meanwhile.
-    let handles = unsafe { &*handles(req.ring()) };
+        let id = sqe.fd() as u32;
 
-    if let Some(file) = handles.subscriber(id) {
-        req.set_file(file.clone());
-        if !sends {
-            // SAFETY: Just kept.
-            unsafe { req.command::<RecvCommand>() }.announce(req);
-        }
-    } else if sends {
-        if let Some(door) = door(id) {
+        if let Some(file) = subscriber(id) {
+            req.set_file(file.clone());
+        } else if let Some(door) = door(id) {
             req.set_file(door);
+        }
+    } else {
+        let command = RecvCommand::parse(sqe, req)?;
+
+        req.set_command(command);
+        if let Some(file) = subscriber(sqe.fd() as u32) {
+            req.set_file(file.clone());
+            command.announce(req);
         }
     }
     Ok(())

@@ -164,42 +164,54 @@ fn send(req: &Request, subscriber: &Subscriber, command: &SendCommand) -> Result
         target,
         sender_id: sender.id,
     };
-    let (busy, claim) = claim(channel)
-        .or_else(|| claim_late(channel, sender))
-        .ok_or_else(ring_full)?;
-    let position = claim.position();
-    let filled = channel.region().fill_nofault(position, &payload);
+    let filled = publish(channel, sender, &record, |position| {
+        channel.region().fill_nofault(position, &payload)
+    })?;
 
-    if filled.is_ok() {
-        channel.senders.set(position, identity::current());
-        claim.publish(&record);
-    } else {
-        // Nobody shall wait for pages: the slot is skipped.
-        drop(claim);
-    }
-    drop(busy);
-    channel.published(position, target);
     if filled.is_err() {
+        // The pages have gone again.
         send_copy(channel, sender, &record, &payload)?;
     }
     Ok(len)
 }
 
-/// Sends a message whose pages have gone again by way of a buffer. Sleeps.
+/// Sends a message by way of a buffer. Sleeps.
 #[cold]
 fn send_copy(channel: &Channel, sender: &Member, record: &Record, payload: &UserBuffer) -> Result {
     let bytes = payload.read_all()?;
+
+    publish(channel, sender, record, |position| {
+        channel.region().write(position, &bytes);
+        Ok(())
+    })?
+}
+
+/// Puts a message into the ring; `fill` copies the payload to a position and does not sleep.
+///
+/// Fails where the ring is full. Where `fill` fails, which is the result then, nothing is sent: for
+/// pages nobody shall wait, so the slot is skipped.
+#[inline(always)]
+fn publish(
+    channel: &Channel,
+    sender: &Member,
+    record: &Record,
+    fill: impl FnOnce(u64) -> Result,
+) -> Result<Result> {
     let (busy, claim) = claim(channel)
         .or_else(|| claim_late(channel, sender))
         .ok_or_else(ring_full)?;
     let position = claim.position();
+    let filled = fill(position);
 
-    channel.region().write(position, &bytes);
-    channel.senders.set(position, identity::current());
-    claim.publish(record);
+    if filled.is_ok() {
+        channel.senders.set(position, identity::current());
+        claim.publish(record);
+    } else {
+        drop(claim);
+    }
     drop(busy);
     channel.published(position, record.target);
-    Ok(())
+    Ok(filled)
 }
 
 /// A full ring, as senders that do not wait see it.

@@ -88,7 +88,7 @@ impl AnonFile for Subscriber {
         let requested = request.requested();
         let reads = requested & events::READABLE != 0;
         let writes = requested & events::WRITABLE != 0;
-        let exclusive = request.is_exclusive();
+        let exclusive = requested & events::EXCLUSIVE != 0;
         let rights = &self.member.rights;
         let mut found = 0;
 
