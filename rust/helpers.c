@@ -137,31 +137,30 @@ u64 helper_current_ipc_ns_id(void)
 
 /* Identities. */
 
-struct helper_identity helper_current_identity(void)
+/* Others may read meanwhile. */
+void helper_current_identity(struct helper_identity *to)
 {
 	const struct cred *cred = current_cred();
 
-	return (struct helper_identity) {
-		.pid = task_tgid_nr(current),
-		.uid = __kuid_val(cred->uid),
-		.gid = __kgid_val(cred->gid),
-	};
+	WRITE_ONCE(to->pid, task_tgid_nr(current));
+	WRITE_ONCE(to->uid, __kuid_val(cred->uid));
+	WRITE_ONCE(to->gid, __kgid_val(cred->gid));
 }
 
 /* As the calling task sees it; overflow ids and 0 for what it cannot see. */
-struct helper_identity helper_visible_identity(struct helper_identity id)
+struct helper_identity helper_visible_identity(const struct helper_identity *id)
 {
 	struct pid_namespace *pid_ns = task_active_pid_ns(current);
 	struct user_namespace *user_ns = current_user_ns();
 	struct helper_identity seen = {
-		.pid = id.pid,
-		.uid = from_kuid_munged(user_ns, KUIDT_INIT(id.uid)),
-		.gid = from_kgid_munged(user_ns, KGIDT_INIT(id.gid)),
+		.pid = READ_ONCE(id->pid),
+		.uid = from_kuid_munged(user_ns, KUIDT_INIT(READ_ONCE(id->uid))),
+		.gid = from_kgid_munged(user_ns, KGIDT_INIT(READ_ONCE(id->gid))),
 	};
 
 	if (pid_ns != &init_pid_ns) {
 		rcu_read_lock();
-		seen.pid = pid_nr_ns(find_pid_ns(id.pid, &init_pid_ns), pid_ns);
+		seen.pid = pid_nr_ns(find_pid_ns(seen.pid, &init_pid_ns), pid_ns);
 		rcu_read_unlock();
 	}
 	return seen;

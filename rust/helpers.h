@@ -41,8 +41,8 @@ struct helper_identity {
 	u32 gid;
 };
 
-struct helper_identity helper_current_identity(void);
-struct helper_identity helper_visible_identity(struct helper_identity id);
+void helper_current_identity(struct helper_identity *to);
+struct helper_identity helper_visible_identity(const struct helper_identity *id);
 
 void helper_preempt_disable(void);
 void helper_preempt_enable(void);

@@ -6,9 +6,17 @@
 //! [`include/linux/pid_namespace.h`](srctree/include/linux/pid_namespace.h)
 
 use super::bindings;
+use core::cell::UnsafeCell;
 
-/// Process, user and group in the kernel's own numbers, which user space must never see as such.
-pub(crate) type GlobalIdentity = bindings::helper_identity;
+/// A place for a process, user and group in the kernel's own numbers, which user space must never
+/// see as such. Who writes and reads it when is for the owner to order; numbers that are read
+/// while they are written may be of either.
+#[repr(transparent)]
+pub(crate) struct IdentityCell(UnsafeCell<bindings::helper_identity>);
+
+// SAFETY: All accesses are single loads and stores of words, by C functions that say so to the
+// compiler.
+unsafe impl Sync for IdentityCell {}
 
 /// Process, user and group as one observer sees them.
 pub(crate) struct VisibleIdentity {
@@ -20,21 +28,33 @@ pub(crate) struct VisibleIdentity {
     pub(crate) gid: u32,
 }
 
-/// The calling task's process and credentials (as overridden, where they are).
-#[inline(always)]
-pub(crate) fn current() -> GlobalIdentity {
-    // SAFETY: Reads what belongs to the calling task.
-    unsafe { bindings::helper_current_identity() }
-}
+impl IdentityCell {
+    /// Nobody.
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new(bindings::helper_identity {
+            pid: 0,
+            uid: 0,
+            gid: 0,
+        }))
+    }
 
-/// `identity` as the calling task sees it.
-pub(crate) fn seen_by_current(identity: GlobalIdentity) -> VisibleIdentity {
-    // SAFETY: Takes any numbers, and looks at the calling task's namespaces.
-    let seen = unsafe { bindings::helper_visible_identity(identity) };
+    /// Puts the calling task's process and credentials there (as overridden, where they are).
+    #[inline(always)]
+    pub(crate) fn set_current(&self) {
+        // SAFETY: The place is good for writing, and may be written by several, as said above.
+        unsafe { bindings::helper_current_identity(self.0.get()) };
+    }
 
-    VisibleIdentity {
-        pid: seen.pid,
-        uid: seen.uid,
-        gid: seen.gid,
+    /// What is there, as the calling task sees it.
+    pub(crate) fn seen_by_current(&self) -> VisibleIdentity {
+        // SAFETY: The place is good for reading, also while it is written. The function takes any
+        // numbers, and looks at the calling task's namespaces.
+        let seen = unsafe { bindings::helper_visible_identity(self.0.get()) };
+
+        VisibleIdentity {
+            pid: seen.pid,
+            uid: seen.uid,
+            gid: seen.gid,
+        }
     }
 }

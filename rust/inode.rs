@@ -16,9 +16,10 @@ use kernel::{
 
 /// What a caller wants to do with an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub(crate) enum Access {
-    Read,
-    Write,
+    Read = kernel::bindings::MAY_READ,
+    Write = kernel::bindings::MAY_WRITE,
 }
 
 /// A reference to an inode.
@@ -51,13 +52,8 @@ impl Inode {
     ///
     /// Fails with `EACCES`, or as a security module says. May sleep.
     pub(crate) fn permission(&self, access: Access) -> Result {
-        let mask = match access {
-            Access::Read => kernel::bindings::MAY_READ,
-            Access::Write => kernel::bindings::MAY_WRITE,
-        } as c_int;
-
         // SAFETY: By the type's invariant the inode is alive.
-        to_result(unsafe { bindings::helper_inode_permission(self.0.as_ptr(), mask) })
+        to_result(unsafe { bindings::helper_inode_permission(self.0.as_ptr(), access as c_int) })
     }
 
     /// Whether the caller owns the inode, or is capable over its owner (`CAP_FOWNER`).

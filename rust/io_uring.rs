@@ -8,7 +8,9 @@
 use super::{bindings, user_buffer::UserBuffer};
 use core::{
     ffi::c_void,
-    mem::{align_of, offset_of, size_of},
+    marker::PhantomData,
+    mem::{align_of, needs_drop, offset_of, size_of},
+    ops::Deref,
     ptr,
 };
 use kernel::{
@@ -19,7 +21,6 @@ use kernel::{
     sync::aref::ARef,
     types::Opaque, //
 };
-use zerocopy::Immutable;
 
 // The layouts as C has them: bindgen is told not to check.
 const _: () = {
@@ -66,10 +67,48 @@ impl RingContext {
     }
 }
 
-/// The layout of an entry.
+/// A submission queue entry, which user space may change at any time.
+#[repr(transparent)]
+pub(crate) struct SharedSqe(Opaque<bindings::io_uring_sqe>);
+
+impl SharedSqe {
+    /// # Safety
+    ///
+    /// `sqe` must be an entry of a ring's submission queue, as a `prep` handler gets it, for the
+    /// time of that call.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw<'a>(sqe: *const bindings::io_uring_sqe) -> &'a Self {
+        // SAFETY: `Self` has the layout of the entry; by the function's contract it is mapped.
+        unsafe { &*sqe.cast() }
+    }
+
+    /// Copies the entry, each word once, but for `user_data`.
+    #[inline(always)]
+    pub(crate) fn copy(&self) -> Sqe {
+        let word = |index| {
+            // SAFETY: The entry has eight words, aligned. User space may write it at any time, so
+            // this is a volatile.
+            unsafe { ptr::read_volatile(self.0.get().cast::<u64>().add(index)) }
+        };
+
+        zerocopy::transmute!([
+            word(0),
+            word(1),
+            word(2),
+            word(3),
+            0,
+            word(5),
+            word(6),
+            word(7)
+        ])
+    }
+}
+
+/// A copy of a submission queue entry. Opcode and flags, and `user_data`, the core has read
+/// already, and its copies count.
 #[repr(C)]
-struct Entry {
-    /// Opcode and flags: the core has read them already, and its copies count.
+#[derive(FromBytes)]
+pub(crate) struct Sqe {
     read_by_core: [u8; 2],
     ioprio: u16,
     fd: i32,
@@ -88,76 +127,50 @@ struct Entry {
 const _: () = {
     use bindings::io_uring_sqe;
 
-    assert!(size_of::<Entry>() == size_of::<io_uring_sqe>());
-    assert!(offset_of!(Entry, user_data) == offset_of!(io_uring_sqe, user_data));
-    assert!(offset_of!(Entry, len) == offset_of!(io_uring_sqe, len));
-    assert!(offset_of!(Entry, fd) == offset_of!(io_uring_sqe, fd));
-    assert!(offset_of!(Entry, personality) == offset_of!(io_uring_sqe, personality));
+    assert!(size_of::<Sqe>() == size_of::<io_uring_sqe>());
+    assert!(offset_of!(Sqe, user_data) == offset_of!(io_uring_sqe, user_data));
+    assert!(offset_of!(Sqe, len) == offset_of!(io_uring_sqe, len));
+    assert!(offset_of!(Sqe, fd) == offset_of!(io_uring_sqe, fd));
+    assert!(offset_of!(Sqe, personality) == offset_of!(io_uring_sqe, personality));
 };
 
-/// A submission queue entry. User space may change it at any time, and every call reads anew: each
-/// is to be made once for a request.
-pub(crate) struct Sqe(*const Entry);
-
-macro_rules! read {
-    ($sqe:expr, $field:ident) => {
-        // SAFETY: By the contract of `Sqe::from_raw()` the entry is mapped. User space may write
-        // it at any time, so this is a volatile.
-        unsafe { ptr::read_volatile(&raw const (*$sqe.0).$field) }
-    };
-}
-
 impl Sqe {
-    /// # Safety
-    ///
-    /// `sqe` must be an entry of a ring's submission queue, as a `prep` handler gets it, and this
-    /// value must not be used after that handler.
-    #[inline(always)]
-    pub(crate) unsafe fn from_raw(sqe: *const bindings::io_uring_sqe) -> Self {
-        Self(sqe.cast())
-    }
-
     #[inline(always)]
     pub(crate) fn ioprio(&self) -> u16 {
-        read!(self, ioprio)
+        self.ioprio
     }
 
     #[inline(always)]
     pub(crate) fn fd(&self) -> i32 {
-        read!(self, fd)
+        self.fd
     }
 
     #[inline(always)]
     pub(crate) fn addr(&self) -> u64 {
-        read!(self, addr)
+        self.addr
     }
 
     #[inline(always)]
     pub(crate) fn len(&self) -> u32 {
-        read!(self, len)
+        self.len
     }
 
     /// The provided buffers' group, or a registered buffer.
     #[inline(always)]
     pub(crate) fn buf_index(&self) -> u16 {
-        read!(self, buf_index)
+        self.buf_index
     }
 
     #[inline(always)]
     pub(crate) fn file_index(&self) -> u32 {
-        read!(self, file_index)
+        self.file_index
     }
 
     /// Whether the fields are zero that neither the core nor every handler looks at.
     #[inline(always)]
     pub(crate) fn rest_is_zero(&self) -> bool {
-        let rest = u64::from(read!(self, op_flags))
-            | u64::from(read!(self, personality))
-            | read!(self, off)
-            | read!(self, addr3)
-            | read!(self, pad2);
-
-        rest == 0
+        u64::from(self.op_flags | u32::from(self.personality)) | self.off | self.addr3 | self.pad2
+            == 0
     }
 }
 
@@ -187,17 +200,38 @@ impl IssueFlags {
     }
 }
 
-/// What becomes of a request when its handler returns.
-pub(crate) enum Outcome {
-    /// It is complete, with a number of bytes or an error (which also breaks a link), and with
-    /// `IORING_CQE_F_*`.
-    Complete(Result<u32>, u32),
-    /// It waits until the file's `poll` tells of what the opcode waits for, and is issued again.
-    Wait,
-    /// A multishot request has more to do, but others come first.
-    Yield,
-    /// [`Request::send_back`] has been called.
-    SentBack,
+/// What a handler tells the core of a request when it returns. The names of the core's own are
+/// those of `io_uring/io_uring.h`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Outcome(c_int);
+
+impl Outcome {
+    /// `IOU_COMPLETE`: [`Request::complete`] has been called.
+    pub(crate) const COMPLETE: Self = Self(0);
+    /// `IOU_RETRY`: the request waits until the file's `poll` tells of what the opcode waits for,
+    /// and is issued again.
+    pub(crate) const WAIT: Self = Self(-(kernel::bindings::EAGAIN as c_int));
+    /// `IOU_REQUEUE`
+    const REQUEUE: Self = Self(-3072);
+    /// `IOU_ISSUE_SKIP_COMPLETE`: [`Request::send_back`] has been called.
+    const SENT_BACK: Self = Self(-(kernel::bindings::EIOCBQUEUED as c_int));
+
+    /// A multishot request, called with `flags`, has more to do, but others come first.
+    #[inline(always)]
+    pub(crate) fn later(flags: IssueFlags) -> Self {
+        if flags.is_woken_multishot() {
+            Self::REQUEUE
+        } else {
+            Self::WAIT
+        }
+    }
+
+    /// The return value of `issue`.
+    #[inline(always)]
+    pub(crate) fn to_core(self) -> c_int {
+        self.0
+    }
 }
 
 /// Who has submitted a request: what is issued anew for one of them is so by one task.
@@ -318,33 +352,12 @@ impl Request {
         unsafe { (*self.0.get()).__bindgen_anon_1.file = ARef::into_raw(file).as_ptr().cast() };
     }
 
-    /// The file set by [`Self::set_file`].
+    /// Keeps `command` for the handlers to come. Once, in `prep`.
     #[inline(always)]
-    pub(crate) fn file(&self) -> Option<&File> {
-        // SAFETY: The request is ours and holds a reference to its file.
-        unsafe {
-            let file = (*self.0.get()).__bindgen_anon_1.file;
-
-            (!file.is_null()).then(|| File::from_raw_file(file))
-        }
-    }
-
-    /// Keeps `command` for the handlers to come.
-    #[inline(always)]
-    pub(crate) fn set_command<T: IntoBytes + Immutable>(&self, command: T) {
+    pub(crate) fn set_command<T>(&self, command: T) {
+        const { assert!(!needs_drop::<T>()) };
         // SAFETY: The request is ours; `T` fits the opcode's area, as checked by `area()`.
         unsafe { ptr::write(self.area::<T>(), command) };
-    }
-
-    /// What [`Self::set_command`] has kept.
-    ///
-    /// # Safety
-    ///
-    /// A `T` must have been kept.
-    #[inline(always)]
-    pub(crate) unsafe fn command<T: FromBytes + Copy>(&self) -> T {
-        // SAFETY: The request is ours, and by the function's contract a `T` is there.
-        unsafe { ptr::read(self.area::<T>()) }
     }
 
     /// The bytes of the request that are the opcode's.
@@ -404,7 +417,7 @@ impl Request {
     }
 
     /// Sends a request from io-wq back to its task, which issues it anew, where it can wait by
-    /// poll. To be followed by [`Outcome::SentBack`].
+    /// poll.
     #[cold]
     pub(crate) fn send_back(&self) -> Outcome {
         // Or it would come here again.
@@ -412,31 +425,13 @@ impl Request {
         // SAFETY: The request is ours, and is the task's from here on: io-wq has a reference of its
         // own, and what we return keeps everybody else from using it.
         unsafe { bindings::io_req_task_queue(self.0.get()) };
-        Outcome::SentBack
+        Outcome::SENT_BACK
     }
 
-    /// Tells the core: the return value of `issue`.
+    /// Completes the request, with a number of bytes or an error (which also breaks a link), and
+    /// with `IORING_CQE_F_*`.
     #[inline(always)]
-    pub(crate) fn finish(&self, outcome: Outcome, flags: IssueFlags) -> c_int {
-        // The names are those of `io_uring/io_uring.h`.
-        const IOU_COMPLETE: c_int = 0;
-        const IOU_ISSUE_SKIP_COMPLETE: c_int = -(kernel::bindings::EIOCBQUEUED as c_int);
-        const IOU_RETRY: c_int = -(kernel::bindings::EAGAIN as c_int);
-        const IOU_REQUEUE: c_int = -3072;
-
-        match outcome {
-            Outcome::Complete(result, cqe_flags) => {
-                self.set_result(result, cqe_flags);
-                IOU_COMPLETE
-            }
-            Outcome::Yield if flags.is_woken_multishot() => IOU_REQUEUE,
-            Outcome::Wait | Outcome::Yield => IOU_RETRY,
-            Outcome::SentBack => IOU_ISSUE_SKIP_COMPLETE,
-        }
-    }
-
-    #[inline(always)]
-    fn set_result(&self, result: Result<u32>, cqe_flags: u32) {
+    pub(crate) fn complete(&self, result: Result<u32>, cqe_flags: u32) -> Outcome {
         let req = self.0.get();
 
         let res = match result {
@@ -451,6 +446,12 @@ impl Request {
             (*req).cqe.res = res;
             (*req).cqe.__bindgen_anon_1.flags = cqe_flags;
         }
+        Outcome::COMPLETE
+    }
+
+    /// Whether the request has been completed with an error.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has(flag::FAIL)
     }
 
     /// As `req_set_fail()` in `io_uring/io_uring.h`.
@@ -460,6 +461,62 @@ impl Request {
         if self.has(flag::CQE_SKIP) {
             self.change(flag::CQE_SKIP, flag::SKIP_LINK_CQES);
         }
+    }
+}
+
+/// A request that `prep` has made ready.
+///
+/// # Invariants
+///
+/// [`Request::set_file`] and [`Request::set_command`], with a `C`, have been called.
+pub(crate) struct Prepared<'a, C> {
+    request: &'a Request,
+    _command: PhantomData<&'a C>,
+}
+
+impl<C> Clone for Prepared<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Prepared<'_, C> {}
+
+impl<C> Deref for Prepared<'_, C> {
+    type Target = Request;
+
+    #[inline(always)]
+    fn deref(&self) -> &Request {
+        self.request
+    }
+}
+
+impl<'a, C> Prepared<'a, C> {
+    /// # Safety
+    ///
+    /// See the type's invariants.
+    #[inline(always)]
+    pub(crate) unsafe fn new(request: &'a Request) -> Self {
+        // INVARIANT: By the function's contract.
+        Self {
+            request,
+            _command: PhantomData,
+        }
+    }
+
+    /// The request's file.
+    #[inline(always)]
+    pub(crate) fn file(self) -> &'a File {
+        // SAFETY: By the type's invariants there is a file, of which the request holds a reference.
+        unsafe { File::from_raw_file((*self.request.0.get()).__bindgen_anon_1.file) }
+    }
+
+    /// What `prep` has kept.
+    #[inline(always)]
+    pub(crate) fn command(self) -> &'a C {
+        // SAFETY: The request is ours, and by the type's invariants a `C` is there, which is not
+        // written after `prep`.
+        unsafe { &*self.request.area::<C>() }
     }
 }
 

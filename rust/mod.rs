@@ -17,3 +17,4 @@ pub(crate) mod rlimit;
 pub(crate) mod shared_region;
 pub(crate) mod user_buffer;
 pub(crate) mod wait_queue;
+pub(crate) mod wrapping_array;

@@ -19,8 +19,6 @@ use pin_init::Zeroable;
 /// Where the parts of a region are, in bytes from its start.
 #[derive(Clone, Copy)]
 pub(crate) struct Layout {
-    /// The array of slots.
-    pub(crate) slots: usize,
     /// The cells of payload.
     pub(crate) cells: usize,
     /// From one cell to the next.
@@ -30,17 +28,18 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    /// The array of slots.
+    pub(crate) const SLOTS: usize = PAGE_SIZE;
+
     /// The layout of `nr_slots` slots of type `S` with `cell_size` bytes of payload each.
     ///
     /// `None` where the region would not fit `usize`.
     pub(crate) fn new<S>(nr_slots: usize, cell_size: usize) -> Option<Self> {
-        let slots = PAGE_SIZE;
         let stride = cell_size.checked_next_multiple_of(64)?;
-        let cells = page_align(slots.checked_add(nr_slots.checked_mul(size_of::<S>())?)?)?;
+        let cells = page_align(Self::SLOTS.checked_add(nr_slots.checked_mul(size_of::<S>())?)?)?;
         let size = page_align(cells.checked_add(nr_slots.checked_mul(stride)?)?)?;
 
         Some(Self {
-            slots,
             cells,
             stride,
             size,
@@ -112,11 +111,11 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
     /// The slot of `position`.
     #[inline(always)]
     pub(crate) fn slot(&self, position: u64) -> &S {
-        // SAFETY: By the type's invariants `mask + 1` slots lie at `layout.slots`, of zero bytes
+        // SAFETY: By the type's invariants `mask + 1` slots lie at `Layout::SLOTS`, of zero bytes
         // at first, which are an `S`; they are only ever shared.
         unsafe {
             self.memory
-                .add(self.layout.slots)
+                .add(Layout::SLOTS)
                 .cast::<S>()
                 .add(self.index(position))
                 .as_ref()

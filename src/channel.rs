@@ -14,15 +14,16 @@
 
 use super::{
     delivery::Mode,
-    members::{Member, Members, SleepCounts, Table},
+    members::{Member, Members, SleepCounts, Table, DOOR},
     rfl::{
         atomic::{full_barrier, Word32},
+        identity::IdentityCell,
         inode::{Access, Inode},
         memlock::MemlockCharge,
         shared_region::{Layout, SharedRegion},
+        wrapping_array::WrappingArray,
     },
-    ring::{Header, Memory, Ring, Slot},
-    senders::Senders,
+    ring::{Found, Header, Memory, Ring, Slot},
     uapi,
 };
 use core::mem::size_of;
@@ -76,8 +77,9 @@ pub(crate) struct Channel {
     pub(crate) id: u32,
     pub(crate) parameters: Parameters,
     ring: Ring<Region>,
-    /// Who has sent what is in the ring.
-    pub(crate) senders: Senders,
+    /// Who has sent the message in each slot; belongs to whoever the slot belongs to. Kept beside
+    /// the ring's memory, which receivers may map.
+    senders: WrappingArray<IdentityCell>,
     /// Owner, mode and security label.
     inode: Inode,
     destroyed: Word32,
@@ -97,7 +99,8 @@ impl Channel {
     /// Makes a channel, charged to the caller. `inode` says who may use it.
     pub(crate) fn new(id: u32, parameters: Parameters, inode: Inode) -> Result<Arc<Self>> {
         let layout = &parameters.layout;
-        let memlock = MemlockCharge::new(layout.size + Senders::size(parameters.ring_entries))?;
+        let entries = parameters.ring_entries as usize;
+        let memlock = MemlockCharge::new(layout.size + entries * size_of::<IdentityCell>())?;
         let region = Region::new(parameters.ring_entries, *layout)?;
         let header = region.header();
 
@@ -105,7 +108,7 @@ impl Channel {
         header.ring_entries.store_relaxed(parameters.ring_entries);
         header.ring_mask.store_relaxed(parameters.ring_entries - 1);
         header.max_msg_size.store_relaxed(parameters.max_msg_size);
-        header.desc_offset.store_relaxed(layout.slots as u32);
+        header.desc_offset.store_relaxed(Layout::SLOTS as u32);
         header.desc_size.store_relaxed(size_of::<Slot>() as u32);
         header.data_offset.store_relaxed(layout.cells as u32);
         header.data_stride.store_relaxed(layout.stride as u32);
@@ -129,7 +132,7 @@ impl Channel {
                 id,
                 parameters,
                 ring,
-                senders: Senders::new(parameters.ring_entries)?,
+                senders: WrappingArray::new(entries, IdentityCell::new)?,
                 inode,
                 destroyed: Word32::new(0),
                 asleep: SleepCounts::new(),
@@ -151,6 +154,12 @@ impl Channel {
     #[inline(always)]
     pub(crate) fn region(&self) -> &Region {
         self.ring.memory()
+    }
+
+    /// Who sends, or has sent, the message at `position`.
+    #[inline(always)]
+    pub(crate) fn sender(&self, position: u64) -> &IdentityCell {
+        self.senders.at(position as usize)
     }
 
     #[inline(always)]
@@ -196,7 +205,7 @@ impl Channel {
                         self.ring.tail()
                     };
                     member.cursor.raise(start);
-                    members.insert(member.clone())?;
+                    members.insert(member.clone(), self.granted_to(member))?;
                     self.receivers.store_relaxed(members.nr_receivers() as u32);
                     return Ok(());
                 }
@@ -209,9 +218,21 @@ impl Channel {
         }
     }
 
+    /// What a member that joins may do without further questions, if it has the right; to be asked
+    /// with the members locked, as [`Self::destroy`] locks them.
+    fn granted_to(&self, member: &Member) -> &'static [Access] {
+        if self.parameters.private || member.id == DOOR {
+            // Who sends through the door has not been asked at all.
+            &[]
+        } else if self.is_destroyed() {
+            &[Access::Read]
+        } else {
+            &[Access::Read, Access::Write]
+        }
+    }
+
     /// Ends a member's time here: it gets nothing more, and holds up nobody.
     pub(crate) fn leave(&self, member: &Member) {
-        member.detach();
         let removed = {
             let mut members = self.members.lock();
             let removed = members.remove(member.id, &self.asleep);
@@ -272,15 +293,19 @@ impl Channel {
         self.waiting_sends.add(by);
     }
 
+    /// Whether any send waits.
+    #[inline(always)]
+    pub(crate) fn has_waiting_sends(&self) -> bool {
+        self.waiting_sends.load_relaxed() != 0
+    }
+
     /// Whether a waiting send of `member` that has not been woken is to leave what room there is to
     /// those of other members, who have been here before. It will be woken: there is something to
     /// be received, and then all are.
-    #[inline(always)]
     pub(crate) fn is_others_turn(&self, member: &Member) -> bool {
         self.waiting_sends.load_relaxed() > member.sends.len() && self.holds_messages()
     }
 
-    #[cold]
     fn holds_messages(&self) -> bool {
         let entries = self.parameters.ring_entries;
         let mut room = self.ring.room();
@@ -304,9 +329,9 @@ impl Channel {
         }
     }
 
-    /// The position of the next message for `member`.
+    /// The next message for `member`.
     #[inline(always)]
-    pub(crate) fn find(&self, member: &Member) -> Option<u64> {
+    pub(crate) fn find(&self, member: &Member) -> Option<Found<'_>> {
         self.ring.find(&member.cursor, member.id)
     }
 
@@ -334,6 +359,13 @@ impl Channel {
     pub(crate) fn published(&self, position: u64, target: u32) {
         // Pairs with the barrier in `sleep_for_message()`.
         full_barrier();
+        if self.asleep.anybody() {
+            self.wake_after(position, target);
+        }
+    }
+
+    #[cold]
+    fn wake_after(&self, position: u64, target: u32) {
         if self.asleep.any_receiver() {
             self.wake_receivers(position, target);
         }
@@ -343,7 +375,6 @@ impl Channel {
         }
     }
 
-    #[cold]
     fn wake_receivers(&self, position: u64, target: u32) {
         let mut members = self.members.lock();
 
@@ -402,7 +433,7 @@ impl Channel {
             // asleep just now has looked, and slept only where there was no room.
             full_barrier();
         }
-        if self.asleep.any_sender() {
+        if self.asleep.anybody() && self.asleep.any_sender() {
             self.received.add(messages as i32);
             self.wake_senders(idle);
         }

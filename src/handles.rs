@@ -24,7 +24,7 @@ impl Handles {
     pub(crate) fn new() -> Result<KBox<Self>> {
         Ok(KBox::new(
             Self {
-                subscribers: IdTable::new(),
+                subscribers: IdTable::new()?,
                 created: KVec::new(),
                 owner: ops::registry().new_owner(),
             },
@@ -89,11 +89,11 @@ impl Handles {
     }
 
     /// Detaches all subscribers and destroys all channels of this ring.
-    pub(crate) fn close(&mut self) {
-        for (id, file) in self.subscribers.take().iter() {
+    pub(crate) fn close(&self) {
+        for (id, file) in self.subscribers.iter() {
             end(id, file);
         }
-        for id in self.created.drain_all() {
+        for &id in self.created.iter() {
             let entry = ops::registry().remove_owned(id, self.owner);
 
             if let Some(entry) = entry {

@@ -5,72 +5,71 @@
 //! Open addressing with linear probing. Ids are given out in turn, so their low bits spread them
 //! over the table by themselves, and a lookup mostly finds its entry at the first look.
 
-use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, prelude::*};
+use super::rfl::wrapping_array::WrappingArray;
+use kernel::prelude::*;
 
-/// What an id stands for. Ids are not 0.
-struct Entry<T> {
+/// A place in a table: an id, and what it stands for.
+struct Place<T> {
+    /// 0 where there is nothing; otherwise there is a value.
     id: u32,
-    value: T,
+    value: Option<T>,
 }
 
-/// Things by id.
+impl<T> Place<T> {
+    const FREE: Self = Self { id: 0, value: None };
+}
+
+/// Things by id. Ids are not 0.
 ///
 /// # Invariants
 ///
-/// The number of places is a power of two, or 0. An entry lies at the first place from
-/// `id % places` on, round the end, that is not of another one; and one place in four is free.
+/// What has an id lies at the first place from `id % places` on, round the end, that is not
+/// another's; and one place in four is free.
 pub(crate) struct IdTable<T> {
-    places: KVVec<Option<Entry<T>>>,
+    places: WrappingArray<Place<T>>,
     len: usize,
 }
 
 impl<T> IdTable<T> {
     const SMALLEST: usize = 8;
 
-    pub(crate) const fn new() -> Self {
+    /// An empty table; charged to the caller's memory cgroup. Sleeps.
+    pub(crate) fn new() -> Result<Self> {
         // INVARIANT: There is nothing.
-        Self {
-            places: KVVec::new(),
+        Ok(Self {
+            places: WrappingArray::new(Self::SMALLEST, || Place::FREE)?,
             len: 0,
-        }
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Where a search for `id` begins, or goes on behind place `at`.
-    #[inline(always)]
-    fn wrap(&self, at: usize) -> usize {
-        at & self.places.len().wrapping_sub(1)
-    }
+    /// The place of `id`, or the free one where it would be.
+    fn find(&self, id: u32) -> usize {
+        let mut at = id as usize;
 
-    /// The place of `id`, or the free one where it would be; `None` in an empty table.
-    #[inline(always)]
-    fn place(&self, id: u32) -> Option<usize> {
-        let mut at = self.wrap(id as usize);
-
-        loop {
-            match self.places.get(at)? {
-                Some(entry) if entry.id != id => at = self.wrap(at + 1),
-                _ => return Some(at),
-            }
+        // By the invariant there is a free place to stop at.
+        while ![0, id].contains(&self.places.at(at).id) {
+            at += 1;
         }
+        at
     }
 
     #[inline(always)]
     pub(crate) fn get(&self, id: u32) -> Option<&T> {
-        let mut at = self.wrap(id as usize);
+        let place = self.places.at(id as usize);
 
-        // By the invariant there is a free place to stop at.
-        loop {
-            let entry = self.places.get(at)?.as_ref()?;
-
-            if entry.id == id {
-                return Some(&entry.value);
-            }
-            at = self.wrap(at + 1);
+        if place.id == id {
+            return place.value.as_ref();
         }
+        self.get_further(id)
+    }
+
+    #[inline(never)]
+    fn get_further(&self, id: u32) -> Option<&T> {
+        self.places.at(self.find(id)).value.as_ref()
     }
 
     /// Makes room for one more; charged to the caller's memory cgroup. Sleeps.
@@ -81,58 +80,53 @@ impl<T> IdTable<T> {
             return Ok(());
         }
         // INVARIANT: Twice as many, and so half of them free.
-        let wanted = (places * 2).max(Self::SMALLEST);
-        let mut larger = KVVec::with_capacity(wanted, GFP_KERNEL_ACCOUNT)?;
-
-        for _ in 0..wanted {
-            larger.push(None, GFP_KERNEL_ACCOUNT)?;
-        }
+        let larger = WrappingArray::new(places * 2, || Place::FREE)?;
         let old = core::mem::replace(&mut self.places, larger);
 
-        for entry in old.into_iter().flatten() {
-            self.put(entry);
+        for place in old.into_iter().filter(|place| place.id != 0) {
+            self.put(place);
         }
         Ok(())
     }
 
-    /// INVARIANT: Puts the entry where it belongs.
-    fn put(&mut self, entry: Entry<T>) {
-        if let Some(place) = self.place(entry.id).and_then(|at| self.places.get_mut(at)) {
-            *place = Some(entry);
-        }
+    /// INVARIANT: Puts it where it belongs.
+    fn put(&mut self, place: Place<T>) {
+        let at = self.find(place.id);
+
+        *self.places.at_mut(at) = place;
     }
 
     /// Adds an id that is not there. There must be [room](Self::reserve).
     pub(crate) fn insert(&mut self, id: u32, value: T) {
-        self.put(Entry { id, value });
+        self.put(Place {
+            id,
+            value: Some(value),
+        });
         self.len += 1;
     }
 
     /// Takes an id out.
     pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
-        let at = self.place(id)?;
-        let removed = self.places.get_mut(at)?.take()?;
+        let mut at = self.find(id);
+        let removed = core::mem::replace(self.places.at_mut(at), Place::FREE).value?;
 
         self.len -= 1;
         // INVARIANT: What lies behind may belong where there is room now.
-        let mut next = self.wrap(at + 1);
-        while let Some(entry) = self.places.get_mut(next).and_then(Option::take) {
-            self.put(entry);
-            next = self.wrap(next + 1);
-        }
-        Some(removed.value)
-    }
+        loop {
+            at += 1;
+            let next = core::mem::replace(self.places.at_mut(at), Place::FREE);
 
-    /// Takes everything out.
-    pub(crate) fn take(&mut self) -> Self {
-        core::mem::replace(self, Self::new())
+            if next.id == 0 {
+                return Some(removed);
+            }
+            self.put(next);
+        }
     }
 
     /// All entries, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.places
             .iter()
-            .flatten()
-            .map(|entry| (entry.id, &entry.value))
+            .filter_map(|place| Some((place.id, place.value.as_ref()?)))
     }
 }

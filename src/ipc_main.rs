@@ -36,8 +36,6 @@ mod send;
 #[deny(unsafe_code)]
 mod send_queue;
 #[deny(unsafe_code)]
-mod senders;
-#[deny(unsafe_code)]
 mod subscriber;
 #[deny(unsafe_code)]
 mod uapi;

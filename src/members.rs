@@ -5,6 +5,7 @@
 use super::{
     rfl::{
         atomic::{Word32, Word64},
+        inode::Access,
         wait_queue::{events, WaitQueue},
     },
     send_queue::SendQueue,
@@ -24,6 +25,15 @@ pub(crate) struct Rights {
     pub(crate) recv: bool,
 }
 
+impl Rights {
+    pub(crate) fn allow(self, access: Access) -> bool {
+        match access {
+            Access::Read => self.recv,
+            Access::Write => self.send,
+        }
+    }
+}
+
 /// A subscriber, or the door, as its channel knows it.
 #[pin_data]
 pub(crate) struct Member {
@@ -32,6 +42,9 @@ pub(crate) struct Member {
     pub(crate) rights: Rights,
     /// Receivers: everything below this position is nothing (more) for this one.
     pub(crate) cursor: Word64,
+    /// What it may do now without further questions: [`Access`] as bits. Written under the lock of
+    /// [`Members`].
+    granted: Word32,
     detached: Word32,
     /// Receives that wait.
     receives: Word32,
@@ -61,6 +74,7 @@ impl Member {
                 id,
                 rights,
                 cursor: Word64::new(0),
+                granted: Word32::new(0),
                 detached: Word32::new(0),
                 receives: Word32::new(0),
                 chosen: Word32::new(0),
@@ -74,14 +88,30 @@ impl Member {
         )
     }
 
-    #[inline]
-    pub(crate) fn is_detached(&self) -> bool {
-        // Acquire: pairs with the release in `detach()`.
-        self.detached.load_acquire() != 0
+    /// Whether the member may do this without further questions.
+    #[inline(always)]
+    pub(crate) fn is_granted(&self, access: Access) -> bool {
+        self.granted.load_relaxed() & access as u32 != 0
     }
 
-    pub(super) fn detach(&self) {
-        self.detached.store_release(1);
+    /// Lets the member use its right without further questions.
+    fn grant(&self, access: Access) {
+        if self.rights.allow(access) {
+            self.granted
+                .store_relaxed(self.granted.load_relaxed() | access as u32);
+        }
+    }
+
+    /// Has the member ask again.
+    fn revoke(&self, access: Access) {
+        self.granted
+            .store_relaxed(self.granted.load_relaxed() & !(access as u32));
+    }
+
+    #[inline]
+    pub(crate) fn is_detached(&self) -> bool {
+        // Acquire: pairs with the release in `Members::remove()`.
+        self.detached.load_acquire() != 0
     }
 
     /// How many receives wait.
@@ -278,12 +308,17 @@ impl Members {
             .binary_search_by_key(&id, |entry| entry.member.id)
     }
 
-    /// Adds a member whose id nobody else has. There must be [room](Self::has_spare).
-    pub(crate) fn insert(&mut self, member: Arc<Member>) -> Result {
+    /// Adds a member whose id nobody else has; it may do what is `granted` and in its rights
+    /// without further questions. There must be [room](Self::has_spare).
+    pub(crate) fn insert(&mut self, member: Arc<Member>, granted: &[Access]) -> Result {
         let Err(at) = self.search(member.id) else {
             return Err(EEXIST);
         };
         let receives = member.rights.recv;
+
+        for &access in granted {
+            member.grant(access);
+        }
         let entry = Entry {
             member,
             asleep: [false; 4],
@@ -303,6 +338,9 @@ impl Members {
         let mut entry = self.entries.remove(at).ok()?;
 
         entry.get_up(&ALL, asleep);
+        entry.member.revoke(Access::Read);
+        entry.member.revoke(Access::Write);
+        entry.member.detached.store_release(1);
         self.receivers -= usize::from(entry.member.rights.recv);
         Some(entry.member)
     }
@@ -443,9 +481,10 @@ impl Members {
         }
     }
 
-    /// Tells all members that the channel has ended.
+    /// Tells all members that the channel has ended. Nobody may send any more.
     pub(crate) fn wake_for_end(&mut self, asleep: &SleepCounts) {
         for entry in self.entries.iter_mut() {
+            entry.member.revoke(Access::Write);
             entry.get_up(&ALL, asleep);
             entry.member.wake_for_end();
         }
@@ -474,28 +513,39 @@ impl Table {
 ///
 /// Written under the lock of [`Members`]; read without it by whoever may have something for a
 /// sleeper, past a full barrier.
-pub(crate) struct SleepCounts([Word32; 4]);
+pub(crate) struct SleepCounts {
+    of: [Word32; 4],
+    /// The sum.
+    all: Word32,
+}
 
 impl SleepCounts {
     pub(crate) const fn new() -> Self {
-        Self([const { Word32::new(0) }; 4])
+        Self {
+            of: [const { Word32::new(0) }; 4],
+            all: Word32::new(0),
+        }
     }
 
     fn change(&self, wait: Wait, by: i32) {
-        self.0[wait as usize].add(by);
+        self.of[wait as usize].add(by);
+        self.all.add(by);
     }
 
-    #[inline(always)]
     fn any(&self, wait: Wait) -> bool {
-        self.0[wait as usize].load_relaxed() != 0
+        self.of[wait as usize].load_relaxed() != 0
     }
 
+    /// Whether anybody sleeps: mostly the only question.
     #[inline(always)]
+    pub(crate) fn anybody(&self) -> bool {
+        self.all.load_relaxed() != 0
+    }
+
     pub(crate) fn any_receiver(&self) -> bool {
         self.any(Wait::Receive) || self.any(Wait::Poll)
     }
 
-    #[inline(always)]
     pub(crate) fn any_sender(&self) -> bool {
         self.any(Wait::Room) || self.any(Wait::Send)
     }

@@ -12,7 +12,7 @@ use super::{
     registry::Registry,
     rfl::{
         anon_file, bindings,
-        io_uring::{IssueFlags, Outcome, Request, RingContext, Sqe},
+        io_uring::{IssueFlags, Prepared, Request, RingContext, SharedSqe},
     },
     send::{self, SendCommand},
     subscriber::Subscriber,
@@ -187,9 +187,17 @@ unsafe extern "C" fn prep(
     // SAFETY: The request is new and the caller's.
     let req = unsafe { Request::from_raw(req) };
     // SAFETY: The entry is the one that the request is made from.
-    let sqe = unsafe { Sqe::from_raw(sqe) };
+    let sqe = unsafe { SharedSqe::from_raw(sqe) };
+    // Two functions, so that the registers of one are not kept for the other.
+    let result = if req.is_fixed_file() {
+        Err(EBADF)
+    } else if req.opcode() == uapi::OP_SEND {
+        prepare_send(req, sqe)
+    } else {
+        prepare_recv(req, sqe)
+    };
 
-    match prepare(req, &sqe) {
+    match result {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
@@ -197,40 +205,41 @@ unsafe extern "C" fn prep(
 
 /// Checks an SQE and finds whom it is for. Where that is nobody the request stays without a file,
 /// and the hooks complete it with `ENOENT`: failing here would stop the submissions after it.
-#[inline(always)]
-fn prepare(req: &Request, sqe: &Sqe) -> Result {
-    if req.is_fixed_file() {
-        return Err(EBADF);
-    }
-    // After parsing, which leaves little to be kept over the lookup.
-    let subscriber = |id| {
-        // SAFETY: `prep()` is called with `uring_lock` held, for a ring with a table, and nobody
-        // changes it meanwhile.
-        unsafe { &*handles(req.ring()) }.subscriber(id)
-    };
+#[inline(never)]
+fn prepare_send(req: &Request, sqe: &SharedSqe) -> Result {
+    let sqe = sqe.copy();
+    let id = sqe.fd() as u32;
 
-    if req.opcode() == uapi::OP_SEND {
-        req.set_command(SendCommand::parse(sqe)?);
-
-        let id = sqe.fd() as u32;
-
-        if let Some(file) = subscriber(id) {
-            req.set_file(file.clone());
-        } else if let Some(door) = door(id) {
-            req.set_file(door);
-        }
-    } else {
-        let command = RecvCommand::parse(sqe, req)?;
-
-        req.set_command(command);
-        if let Some(file) = subscriber(sqe.fd() as u32) {
-            req.set_file(file.clone());
-            command.announce(req);
-        }
+    req.set_command(SendCommand::parse(&sqe)?);
+    if let Some(file) = attached(req, id) {
+        req.set_file(file.clone());
+    } else if let Some(door) = door(id) {
+        req.set_file(door);
     }
     Ok(())
 }
 
+/// As [`prepare_send`].
+#[inline(never)]
+fn prepare_recv(req: &Request, sqe: &SharedSqe) -> Result {
+    let sqe = sqe.copy();
+    let command = RecvCommand::parse(&sqe, req)?;
+
+    req.set_command(command);
+    if let Some(file) = attached(req, sqe.fd() as u32) {
+        req.set_file(file.clone());
+        command.announce(req);
+    }
+    Ok(())
+}
+
+/// What the request's ring has attached under an id. For `prep` handlers.
+#[inline(always)]
+fn attached(req: &Request, id: u32) -> Option<&ARef<File>> {
+    // SAFETY: `prep()` is called with `uring_lock` held, for a ring with a table, and nobody
+    // changes it meanwhile.
+    unsafe { &*handles(req.ring()) }.subscriber(id)
+}
 /// What a channel has for those who send by its id.
 #[cold]
 fn door(id: u32) -> Option<ARef<File>> {
@@ -241,13 +250,12 @@ fn door(id: u32) -> Option<ARef<File>> {
 ///
 /// # Safety
 ///
-/// `prep()` has given the request its file.
+/// `prep()` has made the request ready.
 #[inline(always)]
-unsafe fn subscriber(req: &Request) -> Option<&Subscriber> {
+unsafe fn subscriber<'a, C>(req: Prepared<'a, C>) -> &'a Subscriber {
     // SAFETY: `prep()` takes files from the ring's table and doors from the registry only; all of
     // those are a subscriber's.
-    req.file()
-        .map(|file| unsafe { anon_file::data_unchecked::<Subscriber>(file) })
+    unsafe { anon_file::data_unchecked(req.file()) }
 }
 
 /// # Safety
@@ -258,24 +266,40 @@ unsafe extern "C" fn issue(req: *mut bindings::io_kiocb, flags: c_uint) -> c_int
     // SAFETY: The core has handed us the request for this call.
     let req = unsafe { Request::from_raw(req) };
 
+    // Two functions, so that the registers of one are not kept for the other.
+    if req.opcode() == uapi::OP_SEND {
+        // SAFETY: By the function's contract; the opcode is this one.
+        unsafe { issue_send(req, flags) }
+    } else {
+        // SAFETY: By the function's contract; the opcode is the other one.
+        unsafe { issue_recv(req, flags) }
+    }
+}
+
+/// # Safety
+///
+/// `prep()` has made the request, an `IORING_OP_IPC_SEND`, ready.
+#[inline(never)]
+unsafe fn issue_send(req: &Request, flags: IssueFlags) -> c_int {
+    // SAFETY: By the function's contract; for this opcode it has kept a `SendCommand`.
+    let req = unsafe { Prepared::new(req) };
     // SAFETY: By the function's contract.
-    let outcome = match unsafe { subscriber(req) } {
-        None => Outcome::Complete(Err(ENOENT), 0),
-        Some(subscriber) if req.opcode() == uapi::OP_SEND => {
-            // SAFETY: `prep()` has kept a `SendCommand` for this opcode.
-            let command = unsafe { req.command::<SendCommand>() };
+    let subscriber = unsafe { subscriber(req) };
 
-            send::issue(req, subscriber, &command, flags)
-        }
-        Some(subscriber) => {
-            // SAFETY: `prep()` has kept a `RecvCommand` for this opcode.
-            let command = unsafe { req.command::<RecvCommand>() };
+    send::issue(req, subscriber, flags).to_core()
+}
 
-            recv::issue(req, subscriber, &command, flags)
-        }
-    };
+/// # Safety
+///
+/// `prep()` has made the request, an `IORING_OP_IPC_RECV`, ready.
+#[inline(never)]
+unsafe fn issue_recv(req: &Request, flags: IssueFlags) -> c_int {
+    // SAFETY: By the function's contract; for this opcode it has kept a `RecvCommand`.
+    let req = unsafe { Prepared::new(req) };
+    // SAFETY: By the function's contract.
+    let subscriber = unsafe { subscriber(req) };
 
-    req.finish(outcome, flags)
+    recv::issue(req, subscriber, flags).to_core()
 }
 
 /// # Safety
@@ -285,17 +309,17 @@ unsafe extern "C" fn cleanup(req: *mut bindings::io_kiocb) {
     // SAFETY: The core is about to free the request, and nobody else uses it.
     let req = unsafe { Request::from_raw(req) };
 
-    // SAFETY: By the function's contract.
-    let Some(subscriber) = (unsafe { subscriber(req) }) else {
-        return;
-    };
-
     if req.opcode() == uapi::OP_SEND {
-        // SAFETY: `prep()` has kept a `SendCommand` for this opcode.
-        let command = unsafe { req.command::<SendCommand>() };
+        // SAFETY: By the function's contract; for this opcode `prep()` has kept a `SendCommand`.
+        let req = unsafe { Prepared::<SendCommand>::new(req) };
 
-        send::give_up(req, subscriber, &command);
+        // SAFETY: By the function's contract.
+        send::give_up(req, unsafe { subscriber(req) });
     } else {
-        recv::give_up(subscriber);
+        // SAFETY: By the function's contract; for this opcode `prep()` has kept a `RecvCommand`.
+        let req = unsafe { Prepared::<RecvCommand>::new(req) };
+
+        // SAFETY: By the function's contract.
+        recv::give_up(unsafe { subscriber(req) });
     }
 }

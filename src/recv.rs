@@ -6,18 +6,17 @@ use super::{
     channel::Channel,
     members::Member,
     rfl::{
-        identity,
         inode::Access,
-        io_uring::{IssueFlags, Outcome, Request, Sqe},
+        io_uring::{IssueFlags, Outcome, Prepared, Request, Sqe},
         preempt,
         user_buffer::UserBuffer, //
     },
+    ring::Found,
     subscriber::Subscriber,
     uapi::{recv_flags, MessageHeader, CQE_MORE_WAITING},
 };
 use core::mem::size_of;
 use kernel::prelude::*;
-use zerocopy_derive::Immutable;
 
 const HEADER_LEN: usize = size_of::<MessageHeader>();
 
@@ -30,8 +29,7 @@ const MAX_FAULTS: u32 = 16;
 const BURST: u32 = 32;
 
 /// What an SQE asks for.
-#[repr(C)]
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+#[derive(Clone, Copy)]
 pub(crate) struct RecvCommand {
     /// The buffer, or 0 where one is to be selected.
     addr: u64,
@@ -118,53 +116,34 @@ impl RecvCommand {
 /// none and the channel has been destroyed. A failed receive leaves the message for the next.
 #[inline(always)]
 pub(crate) fn issue(
-    req: &Request,
+    req: Prepared<'_, RecvCommand>,
     subscriber: &Subscriber,
-    command: &RecvCommand,
     flags: IssueFlags,
 ) -> Outcome {
+    let receive = Receive { req, subscriber };
+    let command = req.command();
+
     if flags.is_worker() && (command.waits() || req.selects_buffer()) {
         // A buffer picked there could not be put back, and a wait there would end with `EAGAIN`.
         return req.send_back();
     }
-
-    let receive = Receive {
-        req,
-        channel: &subscriber.channel,
-        member: &subscriber.member,
-        command,
-    };
     if command.is_multishot() {
         // Before anything marks the member as sleeping for a receive.
-        begin_wait(req, subscriber);
+        receive.begin_wait();
     }
     subscriber.member.receive_looks();
     let outcome = match subscriber.check(Access::Read) {
-        Err(error) => Outcome::Complete(Err(error), 0),
+        Err(error) => req.complete(Err(error), 0),
         Ok(()) if command.is_multishot() => receive.all(flags),
         Ok(()) => receive.one(),
     };
 
-    match &outcome {
-        Outcome::Wait => begin_wait(req, subscriber),
-        Outcome::Complete(result, _) if req.needs_cleanup() => {
-            req.set_needs_cleanup(false);
-            subscriber
-                .channel
-                .receive_ends(&subscriber.member, result.is_ok());
-        }
-        _ => {}
+    if outcome == Outcome::WAIT {
+        receive.begin_wait();
+    } else if outcome == Outcome::COMPLETE && req.needs_cleanup() {
+        receive.end_wait();
     }
     outcome
-}
-
-/// Counts the request among those that wait, unless it is.
-#[inline(always)]
-fn begin_wait(req: &Request, subscriber: &Subscriber) {
-    if !req.needs_cleanup() {
-        subscriber.member.receive_waits();
-        req.set_needs_cleanup(true);
-    }
 }
 
 /// Ends the wait of a receive that the core has given up.
@@ -180,46 +159,99 @@ struct Received {
     cqe_flags: u32,
 }
 
-/// A receive under way.
-struct Receive<'a> {
-    req: &'a Request,
-    channel: &'a Channel,
-    member: &'a Member,
-    command: &'a RecvCommand,
+/// How an attempt to copy a message ended.
+enum Copied {
+    /// It is this receiver's; so many bytes, with the header if that is wanted.
+    Whole(usize),
+    /// Somebody else has got the message.
+    Lost,
+    /// A page of the buffer was not there.
+    Fault,
 }
 
-impl Receive<'_> {
+/// A receive under way.
+#[derive(Clone, Copy)]
+struct Receive<'a> {
+    req: Prepared<'a, RecvCommand>,
+    subscriber: &'a Subscriber,
+}
+
+impl<'a> Receive<'a> {
+    #[inline(always)]
+    fn channel(self) -> &'a Channel {
+        &self.subscriber.channel
+    }
+
+    #[inline(always)]
+    fn member(self) -> &'a Member {
+        &self.subscriber.member
+    }
+
+    #[inline(always)]
+    fn command(self) -> &'a RecvCommand {
+        self.req.command()
+    }
+
+    /// Counts the request among those that wait, unless it is.
+    fn begin_wait(self) {
+        if !self.req.needs_cleanup() {
+            self.member().receive_waits();
+            self.req.set_needs_cleanup(true);
+        }
+    }
+
+    #[inline(never)]
+    fn end_wait(self) {
+        self.req.set_needs_cleanup(false);
+        self.channel()
+            .receive_ends(self.member(), !self.req.has_failed());
+    }
+
     /// Receives one message.
     #[inline(always)]
-    fn one(&self) -> Outcome {
-        let mut result = self.next();
-
-        // An edge-triggered poller looks here, not at `poll`, before it sleeps.
-        if matches!(result, Ok(None)) && !self.command.waits() && self.member.readers.is_active() {
-            self.channel.sleep_for_message(self.member);
-            result = self.next();
+    fn one(self) -> Outcome {
+        match self.next() {
+            Ok(Some(received)) => self.received(received),
+            Ok(None) if self.command().waits() || !self.member().readers.is_active() => {
+                self.nothing()
+            }
+            Ok(None) => self.one_for_poller(),
+            Err(error) => self.req.complete(Err(error), 0),
         }
-        match result {
-            Ok(Some(received)) => {
-                self.channel.room_made(1, false);
-                Outcome::Complete(Ok(received.bytes), received.cqe_flags)
-            }
-            Ok(None) => {
-                self.channel.room_made(0, true);
-                if self.command.waits() {
-                    Outcome::Wait
-                } else {
-                    Outcome::Complete(Err(EAGAIN), 0)
-                }
-            }
-            Err(error) => Outcome::Complete(Err(error), 0),
+    }
+
+    /// As [`Self::one`], where nothing was found and somebody polls: an edge-triggered poller looks
+    /// here, not at `poll`, before it sleeps.
+    #[cold]
+    fn one_for_poller(self) -> Outcome {
+        self.channel().sleep_for_message(self.member());
+        match self.next() {
+            Ok(Some(received)) => self.received(received),
+            Ok(None) => self.nothing(),
+            Err(error) => self.req.complete(Err(error), 0),
         }
     }
 
     #[inline(always)]
-    fn next(&self) -> Result<Option<Received>> {
-        while let Some(position) = self.find()? {
-            let received = self.receive(position)?;
+    fn received(self, Received { bytes, cqe_flags }: Received) -> Outcome {
+        self.channel().room_made(1, false);
+        self.req.complete(Ok(bytes), cqe_flags)
+    }
+
+    #[inline(always)]
+    fn nothing(self) -> Outcome {
+        self.channel().room_made(0, true);
+        if self.command().waits() {
+            Outcome::WAIT
+        } else {
+            self.req.complete(Err(EAGAIN), 0)
+        }
+    }
+
+    #[inline(always)]
+    fn next(self) -> Result<Option<Received>> {
+        while let Some(found) = self.find()? {
+            let received = self.receive(found)?;
 
             if received.is_some() {
                 return Ok(received);
@@ -230,213 +262,175 @@ impl Receive<'_> {
 
     /// Receives what is there, up to a limit, with a completion for each message.
     #[inline(never)]
-    fn all(&self, flags: IssueFlags) -> Outcome {
+    fn all(self, flags: IssueFlags) -> Outcome {
         let mut messages = 0;
         let outcome = self
             .burst(flags, &mut messages)
-            .unwrap_or_else(|error| Outcome::Complete(Err(error), 0));
+            .unwrap_or_else(|error| Some(self.req.complete(Err(error), 0)));
 
         // Once for all of them.
-        self.channel
-            .room_made(messages, !matches!(outcome, Outcome::Yield));
-        outcome
+        self.channel().room_made(messages, outcome.is_some());
+        outcome.unwrap_or(Outcome::later(flags))
     }
 
+    /// Nothing where it is others' turn.
     #[inline(always)]
-    fn burst(&self, flags: IssueFlags, messages: &mut u32) -> Result<Outcome> {
-        let mut found = self.find()?;
+    fn burst(self, flags: IssueFlags, messages: &mut u32) -> Result<Option<Outcome>> {
+        let mut next = self.find()?;
 
-        for _ in 0..BURST {
-            if found.is_none() && flags.is_woken_multishot() {
+        while *messages != BURST {
+            if next.is_none() && flags.is_woken_multishot() {
                 // Nobody asks `poll` after this turn.
-                self.channel.sleep_for_message(self.member);
-                found = self.find()?;
+                self.channel().sleep_for_message(self.member());
+                next = self.find()?;
             }
-            let Some(position) = found else {
-                return Ok(Outcome::Wait);
+            let Some(found) = next else {
+                return Ok(Some(Outcome::WAIT));
             };
-            let received = self.receive(position)?;
+            let received = self.receive(found)?;
 
             // An error here is for the next turn: this message comes first.
-            let next = self.find();
+            let behind = self.find();
             let Some(Received { bytes, cqe_flags }) = received else {
-                found = next?;
+                next = behind?;
                 continue;
             };
-            let cqe_flags = match next {
+            let cqe_flags = match behind {
                 Ok(Some(_)) => cqe_flags | CQE_MORE_WAITING,
                 _ => cqe_flags,
             };
 
             *messages += 1;
             if !self.req.post(bytes, cqe_flags) {
-                return Ok(Outcome::Complete(Ok(bytes), cqe_flags));
+                return Ok(Some(self.req.complete(Ok(bytes), cqe_flags)));
             }
-            found = next?;
+            next = behind?;
         }
-        Ok(Outcome::Yield)
+        Ok(None)
     }
 
-    /// The position of the next message, or `EPIPE` where there will be none any more.
+    /// The next message, or `EPIPE` where there will be none any more.
     #[inline(always)]
-    fn find(&self) -> Result<Option<u64>> {
-        let found = self.channel.find(self.member);
-
-        if found.is_none() && self.channel.is_destroyed() {
-            return self.find_last();
+    fn find(self) -> Result<Option<Found<'a>>> {
+        match self.channel().find(self.member()) {
+            None if self.channel().is_destroyed() => self.find_last(),
+            found => Ok(found),
         }
-        Ok(found)
     }
 
     /// As [`Self::find`], when the channel has been destroyed: this search finds all that was sent
     /// before.
     #[cold]
-    fn find_last(&self) -> Result<Option<u64>> {
-        match self.channel.find(self.member) {
+    fn find_last(self) -> Result<Option<Found<'a>>> {
+        match self.channel().find(self.member()) {
             None => Err(EPIPE),
             last => Ok(last),
         }
     }
 
-    /// Receives the message at `position`, or nothing where somebody else has got it.
-    #[inline]
-    fn receive(&self, position: u64) -> Result<Option<Received>> {
-        if !self.req.selects_buffer() {
-            let buffer = UserBuffer::new(self.command.addr, self.command.len as usize)?;
-            let received = Copy::new(self, position, buffer).attempt()?;
-
-            return Ok(received.map(|(_, bytes)| Received {
-                bytes,
-                cqe_flags: 0,
-            }));
+    /// Receives a message, or nothing where somebody else has got it.
+    #[inline(always)]
+    fn receive(self, found: Found<'a>) -> Result<Option<Received>> {
+        if self.req.selects_buffer() {
+            return self.receive_to_selected(found);
         }
-        let selected = self
-            .req
-            .select_buffer(self.command.group, self.command.len)?;
+        let buffer = UserBuffer::new(self.command().addr, self.command().len as usize)?;
 
-        if self.command.wants_header() && selected.buffer().len() < HEADER_LEN {
-            return Err(EINVAL);
-        }
-        let received = Copy::new(self, position, selected.buffer()).attempt()?;
-
-        Ok(received.map(|(len, bytes)| Received {
-            bytes,
-            cqe_flags: selected.consume(len),
+        Ok(self.copy(found, buffer)?.map(|whole| Received {
+            bytes: self.result(whole, buffer),
+            cqe_flags: 0,
         }))
     }
-}
 
-/// How an attempt to copy a message ended.
-enum Copied {
-    Whole,
-    /// Somebody else has got the message.
-    Lost,
-    /// A page of the buffer was not there.
-    Fault,
-}
-
-/// A message on its way to a buffer.
-struct Copy<'a> {
-    channel: &'a Channel,
-    member: &'a Member,
-    command: &'a RecvCommand,
-    position: u64,
-    buffer: UserBuffer,
-    /// Bytes of the message.
-    len: usize,
-}
-
-impl<'a> Copy<'a> {
     #[inline(always)]
-    fn new(receive: &Receive<'a>, position: u64, buffer: UserBuffer) -> Self {
-        let &Receive {
-            channel,
-            member,
-            command,
-            ..
-        } = receive;
+    fn receive_to_selected(self, found: Found<'a>) -> Result<Option<Received>> {
+        let selected = self
+            .req
+            .select_buffer(self.command().group, self.command().len)?;
+        let buffer = selected.buffer();
 
-        Self {
-            channel,
-            member,
-            command,
-            position,
-            buffer,
-            len: channel.ring().len(position) as usize,
+        if self.command().wants_header() && buffer.len() < HEADER_LEN {
+            return Err(EINVAL);
+        }
+        Ok(self.copy(found, buffer)?.map(|whole| Received {
+            bytes: self.result(whole, buffer),
+            cqe_flags: selected.consume(whole.min(buffer.len())),
+        }))
+    }
+
+    /// `cqe->res` for a message, with its header if that is wanted, of `whole` bytes.
+    #[inline(always)]
+    fn result(self, whole: usize, buffer: UserBuffer) -> u32 {
+        if self.command().wants_full_length() {
+            whole as u32
+        } else {
+            whole.min(buffer.len()) as u32
         }
     }
 
-    /// Copies the message, and makes it this receiver's. Returns the bytes copied and the result
-    /// of the receive, or nothing where somebody else has got the message.
+    /// Copies a message, and makes it this receiver's. Returns its length, or
+    /// nothing where somebody else has got the message.
     #[inline(always)]
-    fn attempt(mut self) -> Result<Option<(usize, u32)>> {
-        let copied = match self.once()? {
-            Copied::Fault => self.again()?,
-            copied => copied,
-        };
-
-        if let Copied::Lost = copied {
-            return Ok(None);
-        }
-        let whole = self.whole();
-        let copied = whole.min(self.buffer.len());
-        let result = if self.command.wants_full_length() {
-            whole
-        } else {
-            copied
-        };
-
-        Ok(Some((copied, result as u32)))
-    }
-
-    #[inline(always)]
-    fn once(&mut self) -> Result<Copied> {
-        if self.channel.parameters.mode.receivers_compete() {
-            self.take()
-        } else {
-            self.read()
+    fn copy(self, found: Found<'a>, buffer: UserBuffer) -> Result<Option<usize>> {
+        match self.copy_once(found, buffer)? {
+            Copied::Whole(len) => Ok(Some(len)),
+            Copied::Lost => Ok(None),
+            Copied::Fault => self.copy_again(found, buffer),
         }
     }
 
     /// Tries as long as it takes for the buffer's pages to be there.
     #[cold]
-    #[inline(never)]
-    fn again(&mut self) -> Result<Copied> {
+    fn copy_again(self, found: Found<'a>, buffer: UserBuffer) -> Result<Option<usize>> {
         for _ in 0..MAX_FAULTS {
-            self.fault_in()?;
-            match self.once()? {
+            self.fault_in(found, buffer)?;
+            match self.copy_once(found, buffer)? {
+                Copied::Whole(len) => return Ok(Some(len)),
+                Copied::Lost => return Ok(None),
                 Copied::Fault => {}
-                copied => return Ok(copied),
             }
         }
         Err(EFAULT)
     }
 
-    /// What the message and its header are, in bytes.
+    /// What a message of `len` bytes and its header are.
     #[inline(always)]
-    fn whole(&self) -> usize {
-        if self.command.wants_header() {
-            HEADER_LEN + self.len
+    fn whole(self, len: usize) -> usize {
+        if self.command().wants_header() {
+            HEADER_LEN + len
         } else {
-            self.len
+            len
         }
     }
 
+    /// Makes the pages present that the message needs.
     #[inline(never)]
-    fn fault_in(&self) -> Result {
-        self.buffer.first(self.whole()).fault_in_writeable()
+    fn fault_in(self, found: Found<'a>, buffer: UserBuffer) -> Result {
+        let len = self.whole(found.len() as usize);
+
+        buffer.first(len).fault_in_writeable()
+    }
+
+    #[inline(always)]
+    fn copy_once(self, found: Found<'a>, buffer: UserBuffer) -> Result<Copied> {
+        if self.channel().parameters.mode.receivers_compete() {
+            self.take(found, buffer)
+        } else {
+            self.read(found, buffer)
+        }
     }
 
     /// Broadcast: copies a message that all receivers share.
     #[inline(always)]
-    fn read(&self) -> Result<Copied> {
-        let ring = self.channel.ring();
-        let copied = self.copy();
+    fn read(self, found: Found<'a>, buffer: UserBuffer) -> Result<Copied> {
+        let ring = self.channel().ring();
+        let (position, len) = (found.position(), found.len() as usize);
+        let copied = self.copy_out(found, buffer, len);
 
-        if !ring.still_held(self.position) {
+        if !ring.still_held(position) {
             // Nothing has held the message: another receive of this subscriber has passed it, or
             // the subscriber has been detached.
-            return if self.member.is_detached() {
+            return if self.member().is_detached() {
                 Err(ENOENT)
             } else {
                 Ok(Copied::Lost)
@@ -444,68 +438,65 @@ impl<'a> Copy<'a> {
         }
         Ok(match copied {
             Err(_) => Copied::Fault,
-            Ok(()) if ring.pass(&self.member.cursor, self.position) => Copied::Whole,
+            Ok(()) if ring.pass(&self.member().cursor, position) => Copied::Whole(self.whole(len)),
             Ok(()) => Copied::Lost,
         })
     }
 
     /// Competing: takes a message from the other receivers and copies it.
     #[inline(always)]
-    fn take(&mut self) -> Result<Copied> {
-        let ring = self.channel.ring();
-
-        if self.channel.nr_receivers() > 1 {
+    fn take(self, found: Found<'a>, buffer: UserBuffer) -> Result<Copied> {
+        if self.channel().nr_receivers() > 1 {
             // A message that is given back may come to another receiver after later ones. So the
             // buffer is looked at first.
-            self.fault_in()?;
+            self.fault_in(found, buffer)?;
         }
         // As long as we have it, senders may need its slot.
         let busy = preempt::Disabled::new();
-        let Some(taken) = ring.take(&self.member.cursor, self.position) else {
+        let Some(taken) = found.take(&self.member().cursor) else {
             return Ok(Copied::Lost);
         };
+        // Only now: what was seen of it before may have been another's.
+        let len = found.len() as usize;
 
-        // It is ours now, and whatever was seen of it before may have been another's.
-        self.len = ring.len(self.position) as usize;
-        if self.copy().is_ok() {
+        if self.copy_out(found, buffer, len).is_ok() {
             taken.done();
-            return Ok(Copied::Whole);
+            return Ok(Copied::Whole(self.whole(len)));
         }
         drop(taken);
         drop(busy);
-        self.channel.given_back();
+        self.channel().given_back();
         Ok(Copied::Fault)
     }
 
     /// Copies what fits of header and message; fails where a page is not there.
     #[inline(always)]
-    fn copy(&self) -> Result {
-        if self.command.wants_header() {
-            self.copy_with_header()
+    fn copy_out(self, found: Found<'a>, buffer: UserBuffer, len: usize) -> Result {
+        if self.command().wants_header() {
+            self.copy_out_with_header(found, buffer, len)
         } else {
-            self.channel
+            self.channel()
                 .region()
-                .copy_nofault(self.position, &self.buffer.first(self.len))
+                .copy_nofault(found.position(), &buffer.first(len))
         }
     }
 
     #[inline(never)]
-    fn copy_with_header(&self) -> Result {
-        self.buffer.write_nofault(self.header().as_bytes())?;
-        self.channel.region().copy_nofault(
-            self.position,
-            &self.buffer.after(HEADER_LEN).first(self.len),
-        )
+    fn copy_out_with_header(self, found: Found<'a>, buffer: UserBuffer, len: usize) -> Result {
+        buffer.write_nofault(self.header(found, len).as_bytes())?;
+        self.channel()
+            .region()
+            .copy_nofault(found.position(), &buffer.after(HEADER_LEN).first(len))
     }
 
-    fn header(&self) -> MessageHeader {
-        let record = self.channel.ring().record(self.position);
-        let sender = identity::seen_by_current(self.channel.senders.get(self.position));
+    fn header(self, found: Found<'a>, len: usize) -> MessageHeader {
+        let (position, record) = (found.position(), found.record());
+        let sender = self.channel().sender(position).seen_by_current();
 
         MessageHeader {
-            msg_id: self.position + 1,
+            msg_id: position + 1,
             sender_data: record.sender_data,
-            len: record.len,
+            len: len as u32,
             flags: 0,
             sender_id: record.sender_id,
             pid: sender.pid,

@@ -105,6 +105,53 @@ pub(crate) struct Record {
     pub(crate) sender_id: u32,
 }
 
+/// A published message that a receiver has found. Until the receiver has [taken](Found::take) it, it
+/// may become another's, and its slot be used again.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<'a> {
+    slot: &'a Slot,
+    position: u64,
+}
+
+impl<'a> Found<'a> {
+    /// Competing: takes the message, or `None` where another receiver was faster. It was found from
+    /// `cursor`.
+    #[inline(always)]
+    pub(crate) fn take(self, cursor: &'a Word64) -> Option<Taken<'a>> {
+        let Self { slot, position } = self;
+
+        slot.claim
+            .replace(
+                ClaimWord::encode(position, ClaimWord::FREE),
+                ClaimWord::encode(position, ClaimWord::TAKEN),
+            )
+            // Not `then_some()`: a `Taken` made in vain would give back what is another's.
+            .then(|| Taken {
+                found: self,
+                cursor,
+            })
+    }
+
+    pub(crate) fn position(self) -> u64 {
+        self.position
+    }
+
+    /// The length in bytes.
+    #[inline(always)]
+    pub(crate) fn len(self) -> u32 {
+        self.slot.len.load_relaxed()
+    }
+
+    pub(crate) fn record(self) -> Record {
+        Record {
+            sender_data: self.slot.sender_data.load_relaxed(),
+            len: self.len(),
+            target: self.slot.target.load_relaxed(),
+            sender_id: self.slot.sender_id.load_relaxed(),
+        }
+    }
+}
+
 /// The position after another one. Positions do not come to their end.
 #[inline(always)]
 const fn after(position: u64) -> u64 {
@@ -200,7 +247,7 @@ impl<M: Memory> Ring<M> {
             let head = header.head.load_acquire();
 
             // What was read of `tail` may be old, and `head` past it: then the claim fails.
-            if head <= tail && tail - head >= self.entries {
+            if tail.wrapping_sub(head) as i64 >= self.entries as i64 {
                 return None;
             }
             if header.tail.replace(tail, after(tail)) {
@@ -240,17 +287,19 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// The next position from `cursor` on with a message for receiver `id`, if one is published.
+    /// The next message from `cursor` on that is for receiver `id`, if one is published.
     ///
     /// Moves the cursor over what can never be for this receiver. Several callers may use the same
     /// cursor at once.
     #[inline(always)]
-    pub(crate) fn find(&self, cursor: &Word64, id: u32) -> Option<u64> {
+    pub(crate) fn find(&self, cursor: &Word64, id: u32) -> Option<Found<'_>> {
         let position = cursor.load_relaxed();
 
         match self.published(position) {
             Err(Unpublished::NotYet) => None,
-            Ok(slot) if self.state(slot, position, id) == SlotState::Free => Some(position),
+            Ok(slot) if self.state(slot, position, id) == SlotState::Free => {
+                Some(Found { slot, position })
+            }
             _ => self.search(cursor, id, u32::MAX),
         }
     }
@@ -275,7 +324,7 @@ impl<M: Memory> Ring<M> {
     }
 
     #[inline(never)]
-    fn search(&self, cursor: &Word64, id: u32, limit: u32) -> Option<u64> {
+    fn search(&self, cursor: &Word64, id: u32, limit: u32) -> Option<Found<'_>> {
         let start = cursor.load_relaxed();
         let mut position = start;
         // Everything below this is out of the question for good.
@@ -297,7 +346,7 @@ impl<M: Memory> Ring<M> {
 
             match self.state(slot, position, id) {
                 SlotState::Free => {
-                    found = Some(position);
+                    found = Some(Found { slot, position });
                     break;
                 }
                 SlotState::Passed if passed == position => passed += 1,
@@ -333,43 +382,6 @@ impl<M: Memory> Ring<M> {
         // `head` past it before (the acquire in `claim()`), so we see that too.
         read_barrier();
         self.memory.header().head.load_relaxed() <= position
-    }
-
-    /// Competing: takes the message that [`Self::find`] has found, or `None` where another
-    /// receiver was faster.
-    #[inline(always)]
-    pub(crate) fn take<'a>(&'a self, cursor: &'a Word64, position: u64) -> Option<Taken<'a, M>> {
-        let claim = &self.memory.slot(position).claim;
-
-        claim
-            .replace(
-                ClaimWord::encode(position, ClaimWord::FREE),
-                ClaimWord::encode(position, ClaimWord::TAKEN),
-            )
-            // Not `then_some()`: a `Taken` made in vain would give back what is another's.
-            .then(|| Taken {
-                ring: self,
-                cursor,
-                position,
-            })
-    }
-
-    /// The length of a message that the caller has found, in bytes.
-    #[inline(always)]
-    pub(crate) fn len(&self, position: u64) -> u32 {
-        self.memory.slot(position).len.load_relaxed()
-    }
-
-    /// The record of a message that the caller has found.
-    pub(crate) fn record(&self, position: u64) -> Record {
-        let slot = self.memory.slot(position);
-
-        Record {
-            sender_data: slot.sender_data.load_relaxed(),
-            len: slot.len.load_relaxed(),
-            target: slot.target.load_relaxed(),
-            sender_id: slot.sender_id.load_relaxed(),
-        }
     }
 
     /// Competing: moves `head` over what has been read.
@@ -516,37 +528,34 @@ impl<M: Memory> Drop for Claim<'_, M> {
 /// A message that one receiver of a competing ring reads. Dropped before it is done, the message
 /// goes back.
 #[must_use]
-pub(crate) struct Taken<'a, M: Memory> {
-    ring: &'a Ring<M>,
+pub(crate) struct Taken<'a> {
+    found: Found<'a>,
     cursor: &'a Word64,
-    position: u64,
 }
 
-impl<M: Memory> Taken<'_, M> {
+impl Taken<'_> {
     /// The message has been read.
     #[inline(always)]
     pub(crate) fn done(self) {
+        let Found { slot, position } = self.found;
+
         // Release: pairs with the acquire in `Ring::reclaim_taken()`.
-        self.ring
-            .memory
-            .slot(self.position)
-            .claim
-            .store_release(ClaimWord::encode(self.position, ClaimWord::DONE));
+        slot.claim
+            .store_release(ClaimWord::encode(position, ClaimWord::DONE));
         // Only spares the next search a step, so it need not succeed.
-        if self.cursor.load_relaxed() == self.position {
-            self.cursor.replace(self.position, after(self.position));
+        if self.cursor.load_relaxed() == position {
+            self.cursor.replace(position, after(position));
         }
         core::mem::forget(self);
     }
 }
 
-impl<M: Memory> Drop for Taken<'_, M> {
+impl Drop for Taken<'_> {
     fn drop(&mut self) {
+        let Found { slot, position } = self.found;
+
         // Release: whatever was read was read before somebody else takes it.
-        self.ring
-            .memory
-            .slot(self.position)
-            .claim
-            .store_release(ClaimWord::encode(self.position, ClaimWord::FREE));
+        slot.claim
+            .store_release(ClaimWord::encode(position, ClaimWord::FREE));
     }
 }

@@ -6,9 +6,8 @@ use super::{
     channel::{Channel, Region},
     members::Member,
     rfl::{
-        identity,
         inode::Access,
-        io_uring::{IssueFlags, Outcome, Request, Sqe},
+        io_uring::{IssueFlags, Outcome, Prepared, Sqe},
         preempt,
         user_buffer::UserBuffer,
         wait_queue::events,
@@ -17,26 +16,26 @@ use super::{
     subscriber::Subscriber,
     uapi::send_flags,
 };
+use core::cell::Cell;
 use kernel::{bindings, error::Error, prelude::*};
-use zerocopy_derive::Immutable;
 
 /// What an SQE asks for.
-#[repr(C)]
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
 pub(crate) struct SendCommand {
     addr: u64,
     len: u32,
     /// The one receiver it is for, or 0.
     target: u32,
-    /// Its place among those who wait, or 0.
-    ticket: u64,
-    flags: u16,
-    pad: [u16; 3],
+    flags: u64,
+    /// Its place among those who wait, or 0: see [`SendQueue`](super::send_queue::SendQueue).
+    ticket: Cell<u64>,
 }
+
+/// A request to send.
+type Send<'a> = Prepared<'a, SendCommand>;
 
 impl SendCommand {
     /// Checks the SQE; `EINVAL` for anything unknown.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(sqe: &Sqe) -> Result<Self> {
         let flags = sqe.ioprio();
 
@@ -47,79 +46,65 @@ impl SendCommand {
             addr: sqe.addr(),
             len: sqe.len(),
             target: sqe.file_index(),
-            ticket: 0,
-            flags,
-            pad: [0; 3],
+            flags: u64::from(flags),
+            ticket: Cell::new(0),
         })
     }
 
     #[inline(always)]
     fn waits(&self) -> bool {
-        self.flags & send_flags::WAIT != 0
+        self.flags & u64::from(send_flags::WAIT) != 0
     }
 }
 
 /// Sends a message. Sleeps, for the sender's memory.
 #[inline(always)]
-pub(crate) fn issue(
-    req: &Request,
-    subscriber: &Subscriber,
-    command: &SendCommand,
-    flags: IssueFlags,
-) -> Outcome {
-    if flags.is_worker() && command.waits() {
+pub(crate) fn issue(req: Send<'_>, subscriber: &Subscriber, flags: IssueFlags) -> Outcome {
+    if req.command().waits() && flags.is_worker() {
         // A wait there would end with `EAGAIN`, and those behind it are issued by the task.
         return req.send_back();
     }
-    let result = send(req, subscriber, command);
-
-    if command.ticket != 0 || (result.is_err() && command.waits()) {
-        return wait_or_end(req, subscriber, *command, result);
+    match send(req, subscriber) {
+        Ok(len) if req.command().ticket.get() == 0 => req.complete(Ok(len), 0),
+        result => wait_or_end(req, subscriber, result),
     }
-    Outcome::Complete(result, 0)
 }
 
 /// What becomes of a send that has waited, or that may have to.
 #[cold]
-fn wait_or_end(
-    req: &Request,
-    subscriber: &Subscriber,
-    command: SendCommand,
-    result: Result<u32>,
-) -> Outcome {
-    if command.waits() && result == Err(ring_full()) {
-        match wait(req, subscriber, command) {
-            Ok(true) => return Outcome::Wait,
+fn wait_or_end(req: Send<'_>, subscriber: &Subscriber, result: Result<u32>) -> Outcome {
+    if req.command().waits() && result == Err(ring_full()) {
+        match wait(req, subscriber) {
+            Ok(true) => return Outcome::WAIT,
             Ok(false) => {}
-            Err(error) => return Outcome::Complete(Err(error), 0),
+            Err(error) => return req.complete(Err(error), 0),
         }
     }
-    if command.ticket != 0 {
-        give_up(req, subscriber, &command);
+    if req.command().ticket.get() != 0 {
+        give_up(req, subscriber);
     }
-    Outcome::Complete(result, 0)
+    req.complete(result, 0)
 }
 
 /// Ends the wait of a send. Others have been woken for the same room.
-pub(crate) fn give_up(req: &Request, subscriber: &Subscriber, command: &SendCommand) {
+pub(crate) fn give_up(req: Send<'_>, subscriber: &Subscriber) {
     subscriber.channel.count_waiting_sends(-1);
     subscriber
         .member
         .sends
-        .leave(req.submitter(), command.ticket);
+        .leave(req.submitter(), req.command().ticket.get());
     req.set_needs_cleanup(false);
 }
 
 /// Gives the request a place among those that wait; false where too many do. Sleeps.
-fn wait(req: &Request, subscriber: &Subscriber, mut command: SendCommand) -> Result<bool> {
-    if command.ticket == 0 {
+fn wait(req: Send<'_>, subscriber: &Subscriber) -> Result<bool> {
+    if req.command().ticket.get() == 0 {
         let Some(ticket) = subscriber.member.sends.join(req.submitter())? else {
             return Ok(false);
         };
 
         subscriber.channel.count_waiting_sends(1);
-        command.ticket = ticket;
-        req.set_command(command);
+        req.command().ticket.set(ticket);
         req.set_needs_cleanup(true);
     }
     Ok(true)
@@ -127,60 +112,60 @@ fn wait(req: &Request, subscriber: &Subscriber, mut command: SendCommand) -> Res
 
 /// Sends a message if there is room and nothing comes before it; returns its length.
 #[inline(always)]
-fn send(req: &Request, subscriber: &Subscriber, command: &SendCommand) -> Result<u32> {
-    let channel = &*subscriber.channel;
-    let sender = &*subscriber.member;
+fn send(req: Send<'_>, subscriber: &Subscriber) -> Result<u32> {
+    let (channel, sender) = (&*subscriber.channel, &*subscriber.member);
     let &SendCommand {
         addr, len, target, ..
-    } = command;
+    } = req.command();
 
     subscriber.check(Access::Write)?;
-    if channel.is_destroyed() {
-        return Err(EPIPE);
-    }
     if len > channel.parameters.max_msg_size {
         return Err(EMSGSIZE);
     }
     if target != 0 && !channel.is_receiver(target) {
         return Err(ENOENT);
     }
-    if !sender.sends.may_go(req.submitter(), command.ticket) {
-        // Whoever is in front shall not go on waiting for more room while this one, told by
-        // `poll` that there is some, comes back again and again.
-        if channel.ring().room() != 0 {
-            sender.senders.wake(events::WRITABLE);
-        }
-        return Err(ring_full());
-    }
-    if command.waits() && command.ticket == 0 && channel.is_others_turn(sender) {
+    if channel.has_waiting_sends() && !may_go(req, subscriber) {
         return Err(ring_full());
     }
 
     // The pages are there now, while nothing is held: the copy below does not fault.
     let payload = UserBuffer::new_readable(addr, len as usize)?;
-    let record = Record {
-        sender_data: req.user_data(),
-        len,
-        target,
-        sender_id: sender.id,
-    };
-    let filled = publish(channel, sender, &record, |position| {
+    let filled = publish(req, channel, sender, |position| {
         channel.region().fill_nofault(position, &payload)
     })?;
 
     if filled.is_err() {
         // The pages have gone again.
-        send_copy(channel, sender, &record, &payload)?;
+        send_copy(req, channel, sender, payload)?;
     }
     Ok(len)
 }
 
+/// Whether it is this send's turn, where some wait.
+#[cold]
+fn may_go(req: Send<'_>, subscriber: &Subscriber) -> bool {
+    let (channel, sender) = (&*subscriber.channel, &*subscriber.member);
+    let command = req.command();
+    let ticket = command.ticket.get();
+
+    if !sender.sends.may_go(req.submitter(), ticket) {
+        // Whoever is in front shall not go on waiting for more room while this one, told by
+        // `poll` that there is some, comes back again and again.
+        if channel.ring().room() != 0 {
+            sender.senders.wake(events::WRITABLE);
+        }
+        return false;
+    }
+    !(command.waits() && ticket == 0 && channel.is_others_turn(sender))
+}
+
 /// Sends a message by way of a buffer. Sleeps.
 #[cold]
-fn send_copy(channel: &Channel, sender: &Member, record: &Record, payload: &UserBuffer) -> Result {
+fn send_copy(req: Send<'_>, channel: &Channel, sender: &Member, payload: UserBuffer) -> Result {
     let bytes = payload.read_all()?;
 
-    publish(channel, sender, record, |position| {
+    publish(req, channel, sender, |position| {
         channel.region().write(position, &bytes);
         Ok(())
     })?
@@ -192,9 +177,9 @@ fn send_copy(channel: &Channel, sender: &Member, record: &Record, payload: &User
 /// pages nobody shall wait, so the slot is skipped.
 #[inline(always)]
 fn publish(
+    req: Send<'_>,
     channel: &Channel,
     sender: &Member,
-    record: &Record,
     fill: impl FnOnce(u64) -> Result,
 ) -> Result<Result> {
     let (busy, claim) = claim(channel)
@@ -202,15 +187,21 @@ fn publish(
         .ok_or_else(ring_full)?;
     let position = claim.position();
     let filled = fill(position);
+    let command = req.command();
 
     if filled.is_ok() {
-        channel.senders.set(position, identity::current());
-        claim.publish(record);
+        channel.sender(position).set_current();
+        claim.publish(&Record {
+            sender_data: req.user_data(),
+            len: command.len,
+            target: command.target,
+            sender_id: sender.id,
+        });
     } else {
         drop(claim);
     }
     drop(busy);
-    channel.published(position, record.target);
+    channel.published(position, command.target);
     Ok(filled)
 }
 

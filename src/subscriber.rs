@@ -35,16 +35,19 @@ pub(crate) struct Subscriber {
 impl Subscriber {
     /// Whether the caller may send or receive now.
     ///
-    /// Fails with `ENOENT` when detached, `EACCES` without the right.
+    /// Fails with `EACCES` without the right, `ENOENT` when detached, `EPIPE` for sending to a
+    /// channel that has been destroyed. May sleep.
     #[inline(always)]
     pub(crate) fn check(&self, access: Access) -> Result {
-        let rights = &self.member.rights;
-        let right = match access {
-            Access::Read => rights.recv,
-            Access::Write => rights.send,
-        };
+        if self.member.is_granted(access) {
+            return Ok(());
+        }
+        self.ask(access)
+    }
 
-        if !right {
+    #[cold]
+    fn ask(&self, access: Access) -> Result {
+        if !self.member.rights.allow(access) {
             return Err(EACCES);
         }
         if self.member.is_detached() {
@@ -52,7 +55,10 @@ impl Subscriber {
         }
         // Who has not attached has not been checked either.
         if self.channel.parameters.private || self.member.id == DOOR {
-            return self.channel.permission(access);
+            self.channel.permission(access)?;
+        }
+        if access == Access::Write && self.channel.is_destroyed() {
+            return Err(EPIPE);
         }
         Ok(())
     }
