@@ -509,7 +509,7 @@ static void receive_until_one_is_done(struct __test_metadata *_metadata,
  */
 TEST_F_TIMEOUT(pair, nobody_starves, 120)
 {
-	enum { SHARE = 2000 };
+	enum { SHARE = 10000 };
 	struct sender_log *log = shared_alloc(SENDERS * sizeof(*log));
 	struct race race = {};
 	struct large large;
@@ -537,7 +537,7 @@ TEST_F_TIMEOUT(pair, nobody_starves, 120)
 				  SHARE);
 	for (i = 0; i < SENDERS; i++) {
 		child_kill(pid[i]);
-		EXPECT_LE(SHARE / 10, (int)(race.next[i] - race.from[i]))
+		EXPECT_LE(SHARE / 5, (int)(race.next[i] - race.from[i]))
 			TH_LOG("sender %d", i);
 		TH_LOG("sender %d: %u of %u", i, race.next[i] - race.from[i],
 		       SHARE);
