@@ -402,7 +402,9 @@ fn check(abi: Abi, any_clock: bool) -> Result<bool> {
     println!("# figures: {} for one message or request", clock.unit());
     println!("{}", Budget::head());
     let budgets = Check::run(abi == Abi::Rfc, &mut |budget| println!("{budget}"))?;
+    let reached = budgets.iter().filter(|budget| budget.is_reached()).count();
     let missed = budgets.iter().filter(|budget| !budget.is_kept()).count();
+    println!("# {reached} of {} goals are reached", budgets.len());
     println!("{} passed, {missed} failed", budgets.len() - missed);
     Ok(missed == 0)
 }
