@@ -12,7 +12,7 @@ export IOIPC_CMD := $(value CMD)
 
 .PHONY: all modules modules_install clippy clean help
 .PHONY: patch-kernel kernel module module-debug vm demo test test-debug check
-.PHONY: bench bench-check
+.PHONY: bench bench-check chaos
 
 all: modules
 
@@ -65,6 +65,9 @@ test:
 test-debug:
 	@./scripts/run-tests debug
 
+chaos:
+	@./scripts/chaos
+
 check:
 	@./scripts/check
 
@@ -88,6 +91,7 @@ help:
 	@echo "  make vm CMD='uname -a'   a command in it"
 	@echo '  make test                the tests'
 	@echo '  make test-debug          the same on a kernel with KASAN and lockdep'
+	@echo '  make chaos [MINUTES=n] [SEED=n]  many processes at random, every message accounted for'
 	@echo '  make check               formatting, lints, checkpatch'
 	@echo '  make bench [QUICK=1]     the benchmarks: tables and plots'
 	@echo '  make bench-check         whether messages cost no more instructions than they may'

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's log.
+
+use anyhow::{Context, Result};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// What no line of the log may contain. Killing for want of memory is no trouble: it comes with
+/// a call trace, so that is not in here.
+const TROUBLE: &[&str] = &[
+    "BUG:",
+    "WARNING:",
+    "Oops",
+    "KASAN",
+    "KCSAN",
+    "UBSAN",
+    "KFENCE",
+    "ODEBUG",
+    "kmemleak:",
+    "general protection",
+    "unable to handle",
+    "possible recursive locking",
+    "possible circular locking",
+    "inconsistent lock state",
+    "suspicious RCU",
+    "sleeping function called",
+    "scheduling while atomic",
+    "refcount_t",
+    "list_add corruption",
+    "list_del corruption",
+    "blocked for more than",
+    "detected stall",
+    "self-detected stall",
+    "soft lockup",
+    "hard LOCKUP",
+    "bad page",
+    "Bad page",
+    "Bad rss-counter",
+    "use-after-free",
+    "panicked at",
+    "Kernel panic",
+];
+
+/// The kernel's log from some moment on.
+pub struct Log {
+    records: File,
+}
+
+impl Log {
+    /// Starts with what comes next.
+    pub fn from_now() -> Result<Self> {
+        let mut records = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/kmsg")
+            .context("/dev/kmsg")?;
+
+        records.seek(SeekFrom::End(0)).context("/dev/kmsg")?;
+        Ok(Self { records })
+    }
+
+    /// All that is new, if there is trouble in it.
+    pub fn trouble(&mut self) -> Result<Option<String>> {
+        let mut record = [0; 8192];
+        let mut seen = String::new();
+
+        loop {
+            match self.records.read(&mut record) {
+                Ok(0) => break,
+                Ok(len) => {
+                    seen.push_str(text(&String::from_utf8_lossy(&record[..len])));
+                    seen.push('\n');
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // Overwritten before it was read, or a signal.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).context("/dev/kmsg"),
+            }
+        }
+        Ok(is_trouble(&seen).then_some(seen))
+    }
+}
+
+/// A record without its numbers, and without its dictionary.
+fn text(record: &str) -> &str {
+    let text = record.split_once(';').map_or(record, |(_, text)| text);
+
+    text.lines().next().unwrap_or("")
+}
+
+fn is_trouble(log: &str) -> bool {
+    TROUBLE.iter().any(|word| log.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records() {
+        let record = "4,1234,5678,-;WARNING: at x.c:1\n SUBSYSTEM=y\n";
+
+        assert_eq!(text(record), "WARNING: at x.c:1");
+        assert_eq!(text("nonsense"), "nonsense");
+    }
+
+    #[test]
+    fn trouble_and_none() {
+        assert!(is_trouble("a\nBUG: KASAN: slab-use-after-free in b\n"));
+        assert!(is_trouble(
+            "INFO: task x:1 blocked for more than 20 seconds."
+        ));
+        assert!(!is_trouble("oom-kill:constraint\nCall Trace:\n <TASK>\n"));
+        assert!(!is_trouble(""));
+    }
+}
