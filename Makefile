@@ -12,7 +12,7 @@ export IOIPC_CMD := $(value CMD)
 
 .PHONY: all modules modules_install clippy clean help
 .PHONY: patch-kernel kernel module module-debug vm demo test test-debug check
-.PHONY: bench bench-check chaos
+.PHONY: bench bench-check chaos fuzz
 
 all: modules
 
@@ -68,6 +68,9 @@ test-debug:
 chaos:
 	@./scripts/chaos
 
+fuzz:
+	@./scripts/fuzz
+
 check:
 	@./scripts/check
 
@@ -92,6 +95,7 @@ help:
 	@echo '  make test                the tests'
 	@echo '  make test-debug          the same on a kernel with KASAN and lockdep'
 	@echo '  make chaos [MINUTES=n] [SEED=n]  many processes at random, every message accounted for'
+	@echo '  make fuzz [MINUTES=n]    the fuzzer, guided by coverage'
 	@echo '  make check               formatting, lints, checkpatch'
 	@echo '  make bench [QUICK=1]     the benchmarks: tables and plots'
 	@echo '  make bench-check         whether messages cost no more instructions than they may'
