@@ -2,8 +2,8 @@
 
 //! The atomics that a lock-free algorithm is written with.
 //!
-//! A thin face over [`kernel::sync::atomic`], so that the same source also compiles on a host,
-//! where a model checker provides this module instead. All operations follow the kernel's memory
+//! A thin face over [`kernel::sync::atomic`]. The same source also compiles on a host, where a
+//! model checker's atomics stand in for those; they are not made at compile time. All operations follow the kernel's memory
 //! model; an operation names its ordering.
 //!
 //! The kernel's atomics are functions of its C part for Rust: a call for each load. On x86-64 those
@@ -11,6 +11,7 @@
 //! prefixes), in place; a message takes some twenty of them, so there they are used. Elsewhere the
 //! two models differ, and the kernel's are.
 
+#[cfg(CONFIG_RUST)]
 use pin_init::Zeroable;
 
 #[cfg(CONFIG_X86_64)]
@@ -26,14 +27,16 @@ type Atomic32 = Atomic<u32>;
 type Atomic64 = Atomic<u64>;
 
 /// A 64-bit word that several CPUs use at once.
+#[cfg_attr(not(CONFIG_RUST), derive(Default))]
 #[repr(transparent)]
 pub(crate) struct Word64(Atomic64);
 
 // SAFETY: An atomic has the layout of its value, and zero is one.
+#[cfg(CONFIG_RUST)]
 unsafe impl Zeroable for Word64 {}
 
 impl Word64 {
-    pub(crate) const fn new(value: u64) -> Self {
+    pub(crate) fn new(value: u64) -> Self {
         Self(Atomic64::new(value))
     }
 
@@ -88,14 +91,16 @@ impl Word64 {
 }
 
 /// A 32-bit word that several CPUs use at once.
+#[cfg_attr(not(CONFIG_RUST), derive(Default))]
 #[repr(transparent)]
 pub(crate) struct Word32(Atomic32);
 
 // SAFETY: An atomic has the layout of its value, and zero is one.
+#[cfg(CONFIG_RUST)]
 unsafe impl Zeroable for Word32 {}
 
 impl Word32 {
-    pub(crate) const fn new(value: u32) -> Self {
+    pub(crate) fn new(value: u32) -> Self {
         Self(Atomic32::new(value))
     }
 

@@ -520,9 +520,9 @@ pub(crate) struct SleepCounts {
 }
 
 impl SleepCounts {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            of: [const { Word32::new(0) }; 4],
+            of: [0; 4].map(Word32::new),
             all: Word32::new(0),
         }
     }

@@ -41,6 +41,7 @@ use super::rfl::atomic::{read_barrier, Word32, Word64};
 /// The start of a ring's memory, `struct io_uring_ipc_ring` to user space.
 #[repr(C)]
 #[cfg_attr(CONFIG_RUST, derive(pin_init::Zeroable))]
+#[cfg_attr(not(CONFIG_RUST), derive(Default))]
 pub(crate) struct Header {
     /// The next position to be claimed.
     pub(crate) tail: Word64,
@@ -65,6 +66,7 @@ pub(crate) struct Header {
 /// see [`Slot::prepare`].
 #[repr(C)]
 #[cfg_attr(CONFIG_RUST, derive(pin_init::Zeroable))]
+#[cfg_attr(not(CONFIG_RUST), derive(Default))]
 pub(crate) struct Slot {
     /// Position + 1 of the message that is published here.
     pub(crate) seq: Word64,

@@ -2,8 +2,7 @@
 
 //! The contract of `include/uapi/linux/io_uring_ipc.h` in Rust, checked against that header.
 
-use super::{rfl::bindings, ring};
-use core::mem::{offset_of, size_of};
+use super::rfl::bindings;
 use kernel::prelude::*;
 use zerocopy_derive::Immutable;
 
@@ -95,10 +94,13 @@ pub(crate) struct MessageHeader {
     pub(crate) lost: u64,
 }
 
-/// Asserts that fields lie where the C header has them.
+/// Asserts that fields lie where the C header has them; a model checker's words are larger.
 macro_rules! same_layout {
     ($rust:ty, $c:ident, $size:literal, { $($field:ident),* $(,)? }) => {
+        #[cfg(CONFIG_RUST)]
         const _: () = {
+            use core::mem::{offset_of, size_of};
+
             assert!(size_of::<$rust>() == $size && size_of::<bindings::$c>() == $size);
             $(assert!(offset_of!($rust, $field) == offset_of!(bindings::$c, $field));)*
         };
@@ -114,11 +116,11 @@ same_layout!(ChannelAttach, io_uring_ipc_channel_attach, 48, {
 same_layout!(MessageHeader, io_uring_ipc_msg_hdr, 48, {
     msg_id, sender_data, len, flags, sender_id, pid, uid, gid, lost,
 });
-same_layout!(ring::Header, io_uring_ipc_ring, 160, {
+same_layout!(super::ring::Header, io_uring_ipc_ring, 160, {
     tail, head, version, ring_entries, ring_mask, max_msg_size, desc_offset, desc_size,
     data_offset, data_stride,
 });
-same_layout!(ring::Slot, io_uring_ipc_msg_desc, 64, {
+same_layout!(super::ring::Slot, io_uring_ipc_msg_desc, 64, {
     seq, sender_data, offset, len, flags, target, sender_id, pid, uid, gid,
 });
 
