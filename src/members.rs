@@ -4,7 +4,7 @@
 
 use super::{
     rfl::{
-        atomic::{Word32, Word64},
+        atomic::{full_barrier, Word32, Word64},
         inode::Access,
         wait_queue::{events, WaitQueue},
     },
@@ -435,6 +435,9 @@ impl Members {
                 }
                 // Before the wake-up: what it causes may look, and end.
                 entry.member.chosen.store_relaxed(1);
+                // Pairs with the exchange in `is_chosen()`: a receive that ends sees it, or is seen
+                // to have ended below.
+                full_barrier();
                 // Who has slept as a receive and is none any more may leave it at having been
                 // told.
                 if entry.wake_for_message(true, asleep) && entry.member.receives() != 0 {
