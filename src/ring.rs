@@ -381,9 +381,12 @@ impl<M: Memory> Ring<M> {
     #[inline(always)]
     pub(crate) fn still_held(&self, position: u64) -> bool {
         // The reads of the message come before the look at `head`. Whoever wrote over it had seen
-        // `head` past it before (the acquire in `claim()`), so we see that too.
+        // `head` past it before, and moved `tail` in between, which is fully ordered: so we see
+        // that too.
         read_barrier();
-        self.memory.header().head.load_relaxed() <= position
+        // Acquire: where `head` is past it because the receiver has been detached, that is seen
+        // next.
+        self.memory.header().head.load_acquire() <= position
     }
 
     /// Competing: moves `head` over what has been read.
