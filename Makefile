@@ -12,7 +12,7 @@ export IOIPC_CMD := $(value CMD)
 
 .PHONY: all modules modules_install clippy clean help
 .PHONY: patch-kernel kernel module module-debug vm demo test test-debug check
-.PHONY: bench bench-check chaos fuzz
+.PHONY: bench bench-check chaos fuzz litmus
 
 all: modules
 
@@ -74,6 +74,9 @@ fuzz:
 check:
 	@./scripts/check
 
+litmus:
+	@./scripts/litmus
+
 bench:
 	@./scripts/bench
 
@@ -97,6 +100,7 @@ help:
 	@echo '  make chaos [MINUTES=n] [SEED=n]  many processes at random, every message accounted for'
 	@echo '  make fuzz [MINUTES=n]    the fuzzer, guided by coverage'
 	@echo '  make check               formatting, lints, checkpatch'
+	@echo '  make litmus              the orderings, in the kernel memory model'
 	@echo '  make bench [QUICK=1]     the benchmarks: tables and plots'
 	@echo '  make bench-check         whether messages cost no more instructions than they may'
 	@echo '  make kernel              just build the kernel; prints where'
