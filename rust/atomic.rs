@@ -76,7 +76,7 @@ impl Word64 {
 
     /// Raises the word to `to` unless it is there already; it never goes down.
     ///
-    /// Fully ordered where it changes the word.
+    /// Fully ordered where it changes the word. litmus: raise
     #[inline]
     pub(crate) fn raise(&self, to: u64) {
         let mut old = self.load_relaxed();

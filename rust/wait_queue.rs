@@ -84,7 +84,7 @@ impl WaitQueue {
     }
 
     /// Tells everybody queued that the file has come to its end ([`events::HUP`]). Does not sleep;
-    /// takes the queue's lock.
+    /// takes the queue's lock: whoever is queued later sees the end. litmus: end
     pub(crate) fn wake_for_end(&self) {
         self.wake(events::HUP);
     }

@@ -165,6 +165,7 @@ impl Channel {
     #[inline(always)]
     pub(crate) fn is_destroyed(&self) -> bool {
         // Acquire: pairs with the release in `destroy()`; what was sent before is seen after.
+        // litmus: destroyed
         self.destroyed.load_acquire() != 0
     }
 
@@ -198,7 +199,7 @@ impl Channel {
                 let mut members = self.members.lock();
 
                 if members.has_spare() {
-                    // Under the lock, so that no `reclaim()` overlooks the new cursor.
+                    // Under the lock, so that no `reclaim()` overlooks the new cursor. litmus: join
                     let start = if replay || self.parameters.mode.receivers_compete() {
                         self.ring.head()
                     } else {
@@ -219,7 +220,7 @@ impl Channel {
     }
 
     /// What a member that joins may do without further questions, if it has the right; to be asked
-    /// with the members locked, as [`Self::destroy`] locks them.
+    /// with the members locked, as [`Self::destroy`] locks them. litmus: granted
     fn granted_to(&self, member: &Member) -> &'static [Access] {
         if self.parameters.private || member.id == DOOR {
             // Who sends through the door has not been asked at all.
@@ -251,6 +252,7 @@ impl Channel {
 
     /// Ends the channel: nothing more can be sent, and receivers find what is left.
     pub(crate) fn destroy(&self) {
+        // Release: pairs with the acquire in `is_destroyed()`. litmus: destroyed
         self.destroyed.store_release(1);
         // Whoever has not seen it yet has gone to sleep before this, and is woken.
         full_barrier();
@@ -341,6 +343,7 @@ impl Channel {
             .lock()
             .sleep_for_message(member.id, &self.asleep);
         // Pairs with the barriers of those who wake: they see the sleeper, or it sees the cause.
+        // litmus: wait, given-back
         full_barrier();
     }
 
@@ -350,14 +353,14 @@ impl Channel {
         self.members
             .lock()
             .sleep_for_room(member.id, exclusive, &self.asleep);
-        // As above.
+        // As above. litmus: room
         full_barrier();
     }
 
     /// Wakes those whom a message that has just been published at `position` is for.
     #[inline(always)]
     pub(crate) fn published(&self, position: u64, target: u32) {
-        // Pairs with the barrier in `sleep_for_message()`.
+        // Pairs with the barrier in `sleep_for_message()`. litmus: wait, window
         full_barrier();
         if self.asleep.anybody() {
             self.wake_after(position, target);
@@ -391,7 +394,7 @@ impl Channel {
     /// has given it back.
     #[cold]
     pub(crate) fn given_back(&self) {
-        // Pairs with the barrier in `sleep_for_message()`.
+        // Pairs with the barrier in `sleep_for_message()`. litmus: given-back
         full_barrier();
         if self.asleep.any_receiver() {
             self.members.lock().wake_all(false, &self.asleep);
@@ -407,12 +410,13 @@ impl Channel {
 
         if hands_on && self.parameters.mode.receivers_compete() {
             // Whoever has not seen this receive end has published before, and that is found.
+            // litmus: receive-ends
             full_barrier();
             if self.find(member).is_some() {
                 self.given_back();
             }
         }
-        // Those who poll this member count for themselves from now on.
+        // Those who poll this member count for themselves from now on. litmus: poller
         if member.receives() == 0 && member.readers.is_active() {
             self.sleep_for_message(member);
             if self.find(member).is_some() {
@@ -429,8 +433,8 @@ impl Channel {
     #[inline(always)]
     pub(crate) fn room_made(&self, messages: u32, idle: bool) {
         if messages != 0 {
-            // Pairs with the barrier in `sleep_for_room()`. Without messages: whoever has fallen
-            // asleep just now has looked, and slept only where there was no room.
+            // Pairs with the barrier in `sleep_for_room()`, litmus: room. Without messages: whoever
+            // has fallen asleep just now has looked, and slept only where there was no room.
             full_barrier();
         }
         if self.asleep.anybody() && self.asleep.any_sender() {

@@ -110,7 +110,7 @@ impl Member {
 
     #[inline]
     pub(crate) fn is_detached(&self) -> bool {
-        // Acquire: pairs with the release in `Members::remove()`.
+        // Acquire: pairs with the release in `Members::remove()`. litmus: detached
         self.detached.load_acquire() != 0
     }
 
@@ -133,12 +133,14 @@ impl Member {
     #[inline(always)]
     pub(crate) fn receive_looks(&self) {
         if self.chosen.load_relaxed() != 0 {
+            // litmus: looks
             self.chosen.take();
         }
     }
 
     /// Whether this member was chosen for a message, and none of its receives has looked since.
     pub(super) fn is_chosen(&self) -> bool {
+        // Also orders the end of the receive before all that follows. litmus: chosen, poller
         self.chosen.take()
     }
 
@@ -215,7 +217,7 @@ impl Entry {
     fn wake_for_message(&mut self, there_is: bool, asleep: &SleepCounts) -> bool {
         let slept = self.get_up(&MESSAGE, asleep);
         let member = &*self.member;
-        // Queued first, marked second: an empty queue is of somebody who has gone.
+        // Queued first, marked second: an empty queue is of somebody who has gone. litmus: queued
         let hears = slept && member.readers.is_active();
 
         if hears {
@@ -357,7 +359,7 @@ impl Members {
             .iter()
             .filter(|entry| entry.member.rights.recv)
             .inspect(|entry| advance(&entry.member))
-            // Acquire: pairs with `Ring::pass()`.
+            // Acquire: pairs with `Ring::pass()`. litmus: pass
             .map(|entry| entry.member.cursor.load_acquire())
             .min()
     }
@@ -436,7 +438,7 @@ impl Members {
                 // Before the wake-up: what it causes may look, and end.
                 entry.member.chosen.store_relaxed(1);
                 // Pairs with the exchange in `is_chosen()`: a receive that ends sees it, or is seen
-                // to have ended below.
+                // to have ended below. litmus: chosen
                 full_barrier();
                 // Who has slept as a receive and is none any more may leave it at having been
                 // told.
@@ -515,7 +517,7 @@ impl Table {
 /// How many members of a channel sleep.
 ///
 /// Written under the lock of [`Members`]; read without it by whoever may have something for a
-/// sleeper, past a full barrier.
+/// sleeper, past a full barrier. litmus: wait
 pub(crate) struct SleepCounts {
     of: [Word32; 4],
     /// The sum.

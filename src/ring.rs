@@ -35,6 +35,9 @@
 //! | `claim` in [`Taken::done`] | `claim` in [`Ring::reclaim_taken`] | the reader is finished |
 //! | cursor in [`Ring::pass`] | cursor where the caller of [`Ring::reclaim_passed`] reads it | the same |
 //! | `head` in [`Ring::reclaim_taken`], [`Ring::reclaim_passed`] | `head` in [`Ring::claim`] | all of those |
+//!
+//! Comments say by "litmus:" which tests in `Documentation/litmus-tests` show that an access is
+//! ordered enough. What has none only saves work, or comes before there is anybody else.
 
 use super::rfl::atomic::{read_barrier, Word32, Word64};
 
@@ -122,6 +125,7 @@ impl<'a> Found<'a> {
     pub(crate) fn take(self, cursor: &'a Word64) -> Option<Taken<'a>> {
         let Self { slot, position } = self;
 
+        // litmus: take, give-up
         slot.claim
             .replace(
                 ClaimWord::encode(position, ClaimWord::FREE),
@@ -141,10 +145,12 @@ impl<'a> Found<'a> {
     /// The length in bytes.
     #[inline(always)]
     pub(crate) fn len(self) -> u32 {
+        // litmus: publish, still-held
         self.slot.len.load_relaxed()
     }
 
     pub(crate) fn record(self) -> Record {
+        // litmus: publish, still-held
         Record {
             sender_data: self.slot.sender_data.load_relaxed(),
             len: self.len(),
@@ -227,6 +233,7 @@ impl<M: Memory> Ring<M> {
 
     /// The oldest position that is still held.
     pub(crate) fn head(&self) -> u64 {
+        // litmus: join
         self.memory.header().head.load_relaxed()
     }
 
@@ -245,13 +252,14 @@ impl<M: Memory> Ring<M> {
         loop {
             let tail = header.tail.load_relaxed();
             // Acquire: pairs with `raise()` of `head` when slots are reclaimed. The readers of the
-            // slot we are about to write are finished.
+            // slot we are about to write are finished. litmus: head, pass
             let head = header.head.load_acquire();
 
             // What was read of `tail` may be old, and `head` past it: then the claim fails.
             if tail.wrapping_sub(head) as i64 >= self.entries as i64 {
                 return None;
             }
+            // Fully ordered: also for `still_held()`. litmus: claim, still-held
             if header.tail.replace(tail, after(tail)) {
                 return Some(Claim {
                     ring: self,
@@ -269,7 +277,7 @@ impl<M: Memory> Ring<M> {
     /// wake-up comes after this publication.
     #[inline]
     pub(crate) fn publish_uncovers(&self, position: u64) -> bool {
-        // Not `==`: by now that message may have been read and its slot reused.
+        // Not `==`: by now that message may have been read and its slot reused. litmus: window
         self.memory.slot(after(position)).seq.load_relaxed() >= after(after(position))
     }
 
@@ -277,7 +285,7 @@ impl<M: Memory> Ring<M> {
     #[inline(always)]
     fn published(&self, position: u64) -> Result<&Slot, Unpublished> {
         let slot = self.memory.slot(position);
-        // Acquire: pairs with the release in `Claim::publish()`.
+        // Acquire: pairs with the release in `Claim::publish()`. litmus: publish, wait, destroyed
         let seq = slot.seq.load_acquire();
 
         if seq == after(position) {
@@ -309,6 +317,7 @@ impl<M: Memory> Ring<M> {
     /// What the published slot of `position` is to receiver `id`.
     #[inline(always)]
     fn state(&self, slot: &Slot, position: u64, id: u32) -> SlotState {
+        // litmus: publish
         let target = slot.target.load_relaxed();
 
         if (target != 0 && target != id) || slot.flags.load_relaxed() & SKIP != 0 {
@@ -316,6 +325,7 @@ impl<M: Memory> Ring<M> {
         } else if self.sharing == Sharing::Broadcast {
             SlotState::Free
         } else {
+            // litmus: given-back
             SlotState::of(slot.claim.load_relaxed(), position)
         }
     }
@@ -339,7 +349,7 @@ impl<M: Memory> Ring<M> {
                 Err(Unpublished::NotYet) => break,
                 Err(Unpublished::Gone) => {
                     // Other receivers have consumed it, and senders have reused the slot. Acquire:
-                    // so that what is read next is not older than `head`.
+                    // so that what is read next is not older than `head`. litmus: gone
                     position = self.memory.header().head.load_acquire().max(position + 1);
                     passed = position;
                     continue;
@@ -359,6 +369,7 @@ impl<M: Memory> Ring<M> {
             position += 1;
         }
         if passed != start {
+            // litmus: raise
             cursor.raise(passed);
         }
         found
@@ -370,7 +381,7 @@ impl<M: Memory> Ring<M> {
     #[inline(always)]
     pub(crate) fn pass(&self, cursor: &Word64, position: u64) -> bool {
         // Fully ordered, so what was read was read before: pairs with the load of the cursor for
-        // `reclaim_passed()`.
+        // `reclaim_passed()`. litmus: pass
         cursor.replace(position, after(position))
     }
 
@@ -382,10 +393,10 @@ impl<M: Memory> Ring<M> {
     pub(crate) fn still_held(&self, position: u64) -> bool {
         // The reads of the message come before the look at `head`. Whoever wrote over it had seen
         // `head` past it before, and moved `tail` in between, which is fully ordered: so we see
-        // that too.
+        // that too. litmus: still-held
         read_barrier();
         // Acquire: where `head` is past it because the receiver has been detached, that is seen
-        // next.
+        // next. litmus: detached
         self.memory.header().head.load_acquire() <= position
     }
 
@@ -406,7 +417,7 @@ impl<M: Memory> Ring<M> {
                 break;
             };
             if slot.flags.load_relaxed() & SKIP == 0 {
-                // Acquire: pairs with the release in `Taken::done()`.
+                // Acquire: pairs with the release in `Taken::done()`. litmus: done, room
                 let claim = slot.claim.load_acquire();
                 let target = slot.target.load_relaxed();
                 let free = ClaimWord::encode(head, ClaimWord::FREE);
@@ -415,6 +426,7 @@ impl<M: Memory> Ring<M> {
                     claim == free
                         && target != 0
                         && is_gone(target)
+                        // litmus: give-up
                         && slot.claim.replace(free, done)
                 };
 
@@ -424,7 +436,7 @@ impl<M: Memory> Ring<M> {
             }
             head += 1;
         }
-        // Fully ordered: pairs with the acquire of `head` in `claim()`.
+        // Fully ordered: pairs with the acquire of `head` in `claim()`. litmus: done, head, raise
         header.head.raise(head);
     }
 
@@ -446,7 +458,7 @@ impl<M: Memory> Ring<M> {
         while head < limit && self.published(head).is_ok() {
             head += 1;
         }
-        // Fully ordered: pairs with the acquire of `head` in `claim()`.
+        // Fully ordered: pairs with the acquire of `head` in `claim()`. litmus: pass, head, raise
         header.head.raise(head);
     }
 }
@@ -512,7 +524,7 @@ impl<M: Memory> Claim<'_, M> {
         slot.sender_id.store_relaxed(record.sender_id);
         slot.claim
             .store_relaxed(ClaimWord::encode(self.position, ClaimWord::FREE));
-        // Release: pairs with the acquire in `Ring::published()`.
+        // Release: pairs with the acquire in `Ring::published()`. litmus: publish, head
         slot.seq.store_release(after(self.position));
     }
 }
@@ -544,7 +556,7 @@ impl Taken<'_> {
     pub(crate) fn done(self) {
         let Found { slot, position } = self.found;
 
-        // Release: pairs with the acquire in `Ring::reclaim_taken()`.
+        // Release: pairs with the acquire in `Ring::reclaim_taken()`. litmus: done
         slot.claim
             .store_release(ClaimWord::encode(position, ClaimWord::DONE));
         // Only spares the next search a step, so it need not succeed.
@@ -559,7 +571,7 @@ impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let Found { slot, position } = self.found;
 
-        // Release: whatever was read was read before somebody else takes it.
+        // Release: whatever was read was read before somebody else takes it. litmus: give-back
         slot.claim
             .store_release(ClaimWord::encode(position, ClaimWord::FREE));
     }
