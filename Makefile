@@ -12,7 +12,8 @@ export IOIPC_CMD := $(value CMD)
 
 .PHONY: all modules modules_install clippy clean help
 .PHONY: patch-kernel kernel module module-debug vm demo test test-debug check
-.PHONY: bench bench-check chaos fuzz litmus
+.PHONY: patch-kernel kernel module module-debug vm demo test test-debug check
+.PHONY: bench bench-check chaos fuzz litmus model model-mutants
 
 all: modules
 
@@ -83,6 +84,12 @@ bench:
 bench-check:
 	@./scripts/bench --check
 
+model:
+	@./scripts/model
+
+model-mutants:
+	@./scripts/model-mutants
+
 help:
 	@echo 'With a patched kernel of your own:'
 	@echo '  make patch-kernel KSRC=/path/to/linux   apply the patches to that source'
@@ -99,6 +106,8 @@ help:
 	@echo '  make test-debug          the same on a kernel with KASAN and lockdep'
 	@echo '  make chaos [MINUTES=n] [SEED=n]  many processes at random, every message accounted for'
 	@echo '  make fuzz [MINUTES=n]    the fuzzer, guided by coverage'
+	@echo '  make model               the ring, delivery and wake-ups under model checkers'
+	@echo '  make model-mutants       whether those find errors that are planted'
 	@echo '  make check               formatting, lints, checkpatch'
 	@echo '  make litmus              the orderings, in the kernel memory model'
 	@echo '  make bench [QUICK=1]     the benchmarks: tables and plots'

@@ -3,8 +3,8 @@
 //! The atomics that a lock-free algorithm is written with.
 //!
 //! A thin face over [`kernel::sync::atomic`]. The same source also compiles on a host, where a
-//! model checker's atomics stand in for those; they are not made at compile time. All operations follow the kernel's memory
-//! model; an operation names its ordering.
+//! model checker's atomics stand in for those; they cannot be made at compile time. All operations
+//! follow the kernel's memory model; an operation names its ordering.
 //!
 //! The kernel's atomics are functions of its C part for Rust: a call for each load. On x86-64 those
 //! of [`core`] compile to the very instructions that the kernel's macros do (plain moves, `lock`

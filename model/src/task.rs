@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tasks that use a channel, with the io_uring core between: requests that cannot go on wait by
+//! the file's `poll`, as `io_uring/poll.c` has it.
+
+use crate::{
+    channel::{Channel, Parameters},
+    delivery::Mode,
+    members::{Member, Rights},
+    recv::{self, RecvCommand},
+    rfl::{
+        anon_file::AnonFile,
+        inode::Inode,
+        io_uring::{IssueFlags, Outcome, Prepared, Request, Sqe},
+        shared_region::Layout,
+        user_buffer::{Memory, UserBuffer},
+        wait_queue::{events, PollRequest, Waiter},
+    },
+    send::{self, SendCommand},
+    subscriber::Subscriber,
+    uapi::{recv_flags, send_flags},
+};
+use kernel::prelude::*;
+use std::{rc::Rc, sync::Arc};
+
+/// What a channel of the tests is like.
+pub(crate) fn parameters(mode: Mode, ring_entries: u32, exclusive: bool) -> Parameters {
+    Parameters {
+        mode,
+        private: false,
+        ring_entries,
+        max_msg_size: u32::from(u8::MAX),
+        layout: Layout {
+            cells: 0,
+            stride: 64,
+            size: 0,
+            exclusive,
+        },
+        first_position: 0,
+    }
+}
+
+/// A channel of this mode with as many slots. All its receivers keep what they read from senders.
+pub(crate) fn channel(mode: Mode, ring_entries: u32) -> kernel::sync::Arc<Channel> {
+    Channel::new(1, parameters(mode, ring_entries, true), Inode).unwrap()
+}
+
+/// Attaches somebody who sends and receives.
+pub(crate) fn attach(channel: &kernel::sync::Arc<Channel>, id: u32) -> Arc<Subscriber> {
+    attach_with(channel, id, true)
+}
+
+/// Attaches somebody who only sends.
+pub(crate) fn attach_sender(channel: &kernel::sync::Arc<Channel>, id: u32) -> Arc<Subscriber> {
+    attach_with(channel, id, false)
+}
+
+fn attach_with(channel: &kernel::sync::Arc<Channel>, id: u32, recv: bool) -> Arc<Subscriber> {
+    let member = Member::new(id, Rights { send: true, recv }).unwrap();
+
+    channel.join(&member, false).unwrap();
+    Arc::new(Subscriber {
+        channel: channel.clone(),
+        member,
+    })
+}
+
+/// Polls, and sleeps until there is one of the `interest`; says what there is.
+pub(crate) fn poll(subscriber: &Subscriber, interest: u32) -> u32 {
+    let waiter = Waiter::new(interest);
+    let armed = PollRequest::new(interest, Some(waiter.clone()));
+    let found = subscriber.poll(&armed);
+
+    if found != 0 {
+        return found;
+    }
+    sleep(subscriber, interest, &waiter)
+}
+
+/// Sleeps until there is one of the `interest`: `io_poll_check_events()`.
+fn sleep(subscriber: &Subscriber, interest: u32, waiter: &Waiter) -> u32 {
+    loop {
+        let told = waiter.sleep();
+
+        if told != 0 {
+            return told;
+        }
+        let found = subscriber.poll(&PollRequest::new(interest, None));
+        if found != 0 {
+            return found;
+        }
+    }
+}
+
+/// A message to be sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Send {
+    pub(crate) value: u8,
+    /// The one receiver it is for, or 0.
+    pub(crate) target: u32,
+    /// Whether it waits for room.
+    pub(crate) waits: bool,
+    /// How often the payload's page goes away.
+    pub(crate) faults: u32,
+}
+
+impl Send {
+    pub(crate) fn new(value: u8) -> Self {
+        Self {
+            value,
+            target: 0,
+            waits: false,
+            faults: 0,
+        }
+    }
+
+    pub(crate) fn to(self, target: u32) -> Self {
+        Self { target, ..self }
+    }
+
+    pub(crate) fn waiting(self) -> Self {
+        Self {
+            waits: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn faulting(self, faults: u32) -> Self {
+        Self { faults, ..self }
+    }
+
+    /// Sends it.
+    pub(crate) fn run(self, subscriber: &Subscriber) -> Result {
+        let memory = Rc::new(Memory::default());
+
+        memory.payload.set([self.value; 2]);
+        memory.faults.set(self.faults);
+
+        let sqe = Sqe {
+            ioprio: if self.waits { send_flags::WAIT } else { 0 },
+            addr: UserBuffer::allocate(memory),
+            len: u32::from(self.value),
+            file_index: self.target,
+        };
+        let req = Request::new(subscriber.member.id, u64::from(self.value), None);
+
+        let command = SendCommand::parse(&sqe)?;
+        let prepared = Prepared::new(&req, &command);
+
+        while send::issue(prepared, subscriber, IssueFlags::default()) == Outcome::WAIT {
+            poll(subscriber, events::WRITABLE | events::EXCLUSIVE);
+        }
+        ended(&req).map(|_| ())
+    }
+}
+
+/// The result of a request, which a handler has said is complete.
+fn ended(req: &Request) -> Result<u32> {
+    req.result.get().expect("a result")
+}
+
+/// A receive.
+pub(crate) struct Receive {
+    req: Request,
+    memory: Rc<Memory>,
+    command: RecvCommand,
+}
+
+impl Receive {
+    fn new(flags: u16, selects: bool) -> Self {
+        let memory = Rc::new(Memory::default());
+        let addr = UserBuffer::allocate(memory.clone());
+        let req = Request::new(0, 0, selects.then_some(addr));
+        let sqe = Sqe {
+            ioprio: flags,
+            addr: if selects { 0 } else { addr },
+            len: 1024,
+            file_index: 0,
+        };
+        let command = RecvCommand::parse(&sqe, &req).unwrap();
+
+        Self {
+            req,
+            memory,
+            command,
+        }
+    }
+
+    /// One that fails where there is no message.
+    pub(crate) fn now() -> Self {
+        Self::new(0, false)
+    }
+
+    /// One that waits for a message.
+    pub(crate) fn waiting() -> Self {
+        Self::new(recv_flags::WAIT, false)
+    }
+
+    /// Has its memory unmapped after `faults` times at which it only goes away.
+    pub(crate) fn losing_memory(self, faults: u32) -> Self {
+        self.memory.faults.set(faults);
+        self.memory.is_unmapped.set(true);
+        self
+    }
+
+    fn issue(&self, subscriber: &Subscriber, flags: IssueFlags) -> Outcome {
+        recv::issue(Prepared::new(&self.req, &self.command), subscriber, flags)
+    }
+
+    /// What has been received, all of one message.
+    fn value(&self, len: u32) -> u8 {
+        let [first, last] = self.memory.payload.get();
+
+        assert_eq!(first, last, "torn payload");
+        assert_eq!(u32::from(first), len, "record and payload of two messages");
+        first
+    }
+
+    /// Receives.
+    pub(crate) fn run(self, subscriber: &Subscriber) -> Result<u8> {
+        while self.issue(subscriber, IssueFlags::default()) == Outcome::WAIT {
+            poll(subscriber, events::READABLE);
+        }
+        ended(&self.req).map(|len| self.value(len))
+    }
+
+    /// Receives, but is cancelled instead of woken where it waits.
+    pub(crate) fn run_cancelled(self, subscriber: &Subscriber) -> Option<u8> {
+        loop {
+            if self.issue(subscriber, IssueFlags::default()) == Outcome::COMPLETE {
+                return ended(&self.req).ok().map(|len| self.value(len));
+            }
+            let waiter = Waiter::new(events::READABLE);
+            let armed = PollRequest::new(events::READABLE, Some(waiter));
+            if subscriber.poll(&armed) == 0 {
+                drop(armed);
+                recv::give_up(subscriber);
+                return None;
+            }
+        }
+    }
+
+    /// Receives `count` messages by a multishot request.
+    pub(crate) fn run_multishot(subscriber: &Subscriber, count: usize) -> Vec<u8> {
+        let receive = Self::new(recv_flags::MULTISHOT, true);
+        receive.req.cq_room.set(count);
+
+        let waiter = Waiter::new(events::READABLE);
+        let armed = PollRequest::new(events::READABLE, Some(waiter.clone()));
+        let mut flags = IssueFlags::default();
+
+        loop {
+            match receive.issue(subscriber, flags) {
+                Outcome::Complete => break,
+                Outcome::Later => continue,
+                _ => {}
+            }
+            // Armed once, and stays so.
+            if !flags.is_woken_multishot {
+                flags.is_woken_multishot = true;
+                if subscriber.poll(&armed) != 0 {
+                    continue;
+                }
+            }
+            sleep(subscriber, events::READABLE, &waiter);
+        }
+        let lens = receive.req.posted.take();
+
+        lens.into_iter().map(|len| len as u8).collect()
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The properties, one test each.
+
+mod broadcast;
+mod competing;
+mod waiting;
+
+use crate::{
+    channel::Region,
+    delivery::Mode,
+    rfl::{atomic::Word64, user_buffer},
+    ring::{Found, Record, Ring},
+    task,
+};
+use checker::Depth;
+
+/// Runs a test in every order, or in many.
+fn explore(depth: Depth, test: impl Fn() + Send + Sync + 'static) {
+    checker::check(depth, move || {
+        user_buffer::reset();
+        test();
+    });
+}
+
+/// As [`explore`], where fully ordered operations need only acquire and release.
+fn explore_weak(depth: Depth, test: impl Fn() + Send + Sync + 'static) {
+    checker::set_fully_ordered(false);
+    explore(depth, test);
+}
+
+/// A ring alone, with as many slots.
+fn ring(mode: Mode, entries: u32, exclusive: bool) -> Ring<Region> {
+    let parameters = task::parameters(mode, entries, exclusive);
+    let region = Region::new(entries, parameters.layout).unwrap();
+
+    Ring::new(region, entries, mode.sharing(), 0)
+}
+
+/// What is said of a message whose payload is `value`.
+fn record(value: u8, target: u32) -> Record {
+    Record {
+        sender_data: u64::from(value),
+        len: u32::from(value),
+        target,
+        sender_id: u32::from(value),
+    }
+}
+
+/// Sends a message if there is room.
+fn put(ring: &Ring<Region>, value: u8, target: u32) -> bool {
+    let Some(claim) = ring.claim() else {
+        return false;
+    };
+
+    ring.memory().write(claim.position(), &[value]);
+    claim.publish(&record(value, target));
+    true
+}
+
+/// A message found, which must be of one piece.
+fn read(ring: &Ring<Region>, found: Found<'_>) -> u8 {
+    let [first, last] = ring.memory().read(found.position());
+    let record = found.record();
+
+    assert_eq!(first, last, "torn payload");
+    assert_eq!(
+        [
+            record.sender_data,
+            record.len.into(),
+            record.sender_id.into()
+        ],
+        [u64::from(first); 3],
+        "record and payload of two messages"
+    );
+    first
+}
+
+/// Receives a message on a competing ring, if there is one and nobody else is faster.
+fn take(ring: &Ring<Region>, cursor: &Word64, id: u32) -> Option<u8> {
+    let found = ring.find(cursor, id)?;
+    let taken = found.take(cursor)?;
+    let value = read(ring, found);
+
+    taken.done();
+    Some(value)
+}
+
+/// What is left on a competing ring that nobody else uses.
+fn drain(ring: &Ring<Region>, id: u32) -> Vec<u8> {
+    let cursor = Word64::new(ring.head());
+
+    std::iter::from_fn(|| take(ring, &cursor, id)).collect()
+}
+
+/// Asserts that what has been received is what has been sent.
+fn assert_same(mut received: Vec<u8>, mut sent: Vec<u8>) {
+    received.sort_unstable();
+    sent.sort_unstable();
+    assert_eq!(received, sent, "received, and sent");
+}

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Channels with those who wait for messages and for room: whoever sleeps although there is what
+//! it waits for sleeps for ever, and the checker sees that nobody runs.
+
+use crate::{
+    delivery::Mode,
+    rfl::wait_queue::{events, PollRequest, Waiter},
+    ring::Ring,
+    task::{self, Receive, Send},
+    tests::{assert_same, explore, record},
+};
+use checker::{
+    thread,
+    Depth::{Exhaustive, Preemptions},
+    SIZES,
+};
+use kernel::prelude::*;
+
+/// A receive that waits gets the message that comes meanwhile.
+#[test]
+fn a_waiting_receive_gets_its_message() {
+    explore(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+        let sends = thread::spawn(move || Send::new(1).run(&sender).unwrap());
+
+        assert_eq!(Receive::waiting().run(&receiver), Ok(1));
+        sends.join().unwrap();
+    });
+}
+
+/// Who polls hears of a message.
+#[test]
+fn poll_hears_of_a_message() {
+    explore(Preemptions(3), || {
+        let channel = task::channel(Mode::Broadcast, 2);
+        let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+        let sends = thread::spawn(move || Send::new(1).run(&sender).unwrap());
+
+        task::poll(&receiver, events::READABLE);
+        assert_eq!(Receive::now().run(&receiver), Ok(1));
+        sends.join().unwrap();
+    });
+}
+
+/// Who waits for edges looks by receives that do not wait, and only then sleeps.
+#[test]
+fn a_failed_receive_arms_an_edge() {
+    explore(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+        let waiter = Waiter::new(events::READABLE);
+        let armed = PollRequest::new(events::READABLE, Some(waiter.clone()));
+        // As `EPOLL_CTL_ADD`, long before.
+        armed.wait_on(&receiver.member.readers);
+        let sends = thread::spawn(move || Send::new(1).run(&sender).unwrap());
+
+        let received = loop {
+            match Receive::now().run(&receiver) {
+                Err(EAGAIN) => waiter.sleep(),
+                received => break received,
+            };
+        };
+        assert_eq!(received, Ok(1));
+        sends.join().unwrap();
+    });
+}
+
+/// A multishot receive is not asked to poll again, and misses nothing.
+#[test]
+fn a_multishot_receive_gets_everything() {
+    explore(Preemptions(3), || {
+        let messages = SIZES.pick(2, 6);
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+        let sends = thread::spawn(move || {
+            for value in 1..=messages {
+                Send::new(value).waiting().run(&sender).unwrap();
+            }
+        });
+        let received = Receive::run_multishot(&receiver, messages.into());
+
+        sends.join().unwrap();
+        assert_eq!(received, (1..=messages).collect::<Vec<_>>());
+    });
+}
+
+/// Who sleeps while a slot is claimed and later ones are published hears of those as well.
+#[test]
+fn nobody_sleeps_behind_a_closed_window() {
+    explore(Preemptions(2), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (one, other) = (task::attach(&channel, 2), task::attach(&channel, 3));
+        // The first message is for one of the two alone, so that only it is woken.
+        let claim = channel.clone();
+        let closes = thread::spawn(move || {
+            let ring: &Ring<_> = claim.ring();
+            let claim_slot = ring.claim().unwrap();
+            let position = claim_slot.position();
+
+            ring.memory().write(position, &[1]);
+            claim_slot.publish(&record(1, 2));
+            claim.published(position, 2);
+        });
+        let waits = {
+            let other = other.clone();
+
+            thread::spawn(move || Receive::waiting().run(&other))
+        };
+
+        Send::new(2).to(3).run(&one).unwrap();
+        assert_eq!(waits.join().unwrap(), Ok(2));
+        closes.join().unwrap();
+        assert_eq!(Receive::waiting().run(&one), Ok(1));
+    });
+}
+
+/// A send that waits gets room.
+#[test]
+fn a_waiting_send_gets_room() {
+    explore(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+
+        Send::new(1).run(&sender).unwrap();
+        Send::new(2).run(&sender).unwrap();
+        let sends = thread::spawn(move || Send::new(3).waiting().run(&sender).unwrap());
+
+        assert_eq!(Receive::now().run(&receiver), Ok(1));
+        sends.join().unwrap();
+        assert_eq!(Receive::now().run(&receiver), Ok(2));
+        assert_eq!(Receive::now().run(&receiver), Ok(3));
+    });
+}
+
+/// On a broadcast channel, too, where the slowest receiver makes the room.
+#[test]
+fn a_waiting_send_gets_room_from_the_slowest() {
+    explore(Preemptions(3), || {
+        let channel = task::channel(Mode::Broadcast, 2);
+        let (fast, slow) = (task::attach(&channel, 2), task::attach(&channel, 3));
+        let sender = task::attach_sender(&channel, 4);
+
+        Send::new(1).run(&sender).unwrap();
+        Send::new(2).run(&sender).unwrap();
+        assert_eq!(Receive::now().run(&fast), Ok(1));
+        let sends = thread::spawn(move || Send::new(3).waiting().run(&sender).unwrap());
+
+        assert_eq!(Receive::now().run(&slow), Ok(1));
+        sends.join().unwrap();
+        for receiver in [fast, slow] {
+            assert_eq!(Receive::now().run(&receiver), Ok(2));
+            assert_eq!(Receive::now().run(&receiver), Ok(3));
+        }
+    });
+}
+
+/// Who polls for room hears of it.
+#[test]
+fn poll_hears_of_room() {
+    explore(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+
+        Send::new(1).run(&sender).unwrap();
+        Send::new(2).run(&sender).unwrap();
+        let sends = thread::spawn(move || {
+            task::poll(&sender, events::WRITABLE);
+            Send::new(3).run(&sender).unwrap();
+        });
+
+        assert_eq!(Receive::now().run(&receiver), Ok(1));
+        sends.join().unwrap();
+    });
+}
+
+/// A message that a receiver had taken, and has given back, wakes who has overlooked it.
+#[test]
+fn a_message_given_back_wakes() {
+    explore(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (fails, waits) = (task::attach(&channel, 2), task::attach(&channel, 3));
+
+        Send::new(1).run(&fails).unwrap();
+        let fails = thread::spawn(move || Receive::now().losing_memory(1).run(&fails));
+
+        assert_eq!(Receive::waiting().run(&waits), Ok(1));
+        assert!(matches!(fails.join().unwrap(), Err(EFAULT | EAGAIN)));
+    });
+}
+
+/// A receive that was woken for a message and is cancelled hands it on.
+#[test]
+fn a_cancelled_receive_hands_on() {
+    explore(Preemptions(2), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (cancelled, waits) = (task::attach(&channel, 2), task::attach(&channel, 3));
+        let sender = task::attach_sender(&channel, 4);
+        let cancels = thread::spawn(move || {
+            // Who gets the message sends another one in its place.
+            if Receive::waiting().run_cancelled(&cancelled).is_some() {
+                Send::new(2).run(&cancelled).unwrap();
+            }
+        });
+        let sends = thread::spawn(move || Send::new(1).run(&sender).unwrap());
+
+        Receive::waiting().run(&waits).unwrap();
+        sends.join().unwrap();
+        cancels.join().unwrap();
+    });
+}
+
+/// A subscriber that leaves ends its waits, and hands on what it was woken for.
+#[test]
+fn who_leaves_hands_on() {
+    explore(Preemptions(2), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (leaves, waits) = (task::attach(&channel, 2), task::attach(&channel, 3));
+        let receives = {
+            let leaves = leaves.clone();
+
+            thread::spawn(move || Receive::waiting().run(&leaves))
+        };
+        let other = {
+            let waits = waits.clone();
+
+            thread::spawn(move || Receive::waiting().run(&waits))
+        };
+
+        Send::new(1).run(&waits).unwrap();
+        leaves.detach();
+        let received = receives.join().unwrap();
+        match received {
+            // It was faster; the other one has its own.
+            Ok(1) => Send::new(2).run(&waits).unwrap(),
+            _ => assert_eq!(received, Err(ENOENT)),
+        }
+        other.join().unwrap().unwrap();
+    });
+}
+
+/// A subscriber that leaves gives up the messages for it, and a send that waits gets their room.
+#[test]
+fn who_leaves_makes_room() {
+    explore(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (leaves, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+
+        Send::new(1).to(2).run(&sender).unwrap();
+        Send::new(2).to(2).run(&sender).unwrap();
+        let sends = thread::spawn(move || Send::new(3).waiting().run(&sender).unwrap());
+
+        leaves.detach();
+        sends.join().unwrap();
+        assert_eq!(Receive::now().run(&task::attach(&channel, 4)), Ok(3));
+    });
+}
+
+/// A broadcast receiver that leaves holds up nobody.
+#[test]
+fn who_leaves_is_not_the_slowest() {
+    explore(Preemptions(3), || {
+        let channel = task::channel(Mode::Broadcast, 2);
+        let (leaves, stays) = (task::attach(&channel, 2), task::attach(&channel, 3));
+        let sender = task::attach_sender(&channel, 4);
+
+        Send::new(1).run(&sender).unwrap();
+        Send::new(2).run(&sender).unwrap();
+        assert_eq!(Receive::now().run(&stays), Ok(1));
+        let sends = thread::spawn(move || Send::new(3).waiting().run(&sender).unwrap());
+
+        leaves.detach();
+        sends.join().unwrap();
+        assert_eq!(Receive::now().run(&stays), Ok(2));
+        assert_eq!(Receive::now().run(&stays), Ok(3));
+    });
+}
+
+/// A broadcast receiver that joins while room is made gets everything sent from then on.
+#[test]
+fn who_joins_misses_nothing() {
+    explore(Exhaustive, || {
+        let channel = task::channel(Mode::Broadcast, 2);
+        let sender = task::attach_sender(&channel, 2);
+
+        Send::new(1).run(&sender).unwrap();
+        Send::new(2).run(&sender).unwrap();
+        let joins = {
+            let channel = channel.clone();
+
+            thread::spawn(move || task::attach(&channel, 3))
+        };
+        // There is nobody to hold it, or only who has just come and wants it no more.
+        Send::new(3).run(&sender).unwrap();
+        let joined = joins.join().unwrap();
+
+        Send::new(4).run(&sender).unwrap();
+        let received: Vec<_> = std::iter::from_fn(|| Receive::now().run(&joined).ok()).collect();
+        assert!(received == [3, 4] || received == [4], "{received:?}");
+    });
+}
+
+/// The end of a channel ends all waits, after what was sent before it.
+#[test]
+fn the_end_ends_all_waits() {
+    explore(Exhaustive, || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let receiver = task::attach(&channel, 2);
+        let receives = thread::spawn(move || Receive::waiting().run(&receiver));
+
+        channel.destroy();
+        assert_eq!(receives.join().unwrap(), Err(EPIPE));
+    });
+}
+
+/// What a sender's memory faults away from is sent nevertheless, once and whole.
+#[test]
+fn a_send_that_faults_is_sent() {
+    explore(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 4);
+        let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+        let sends = thread::spawn(move || Send::new(1).faulting(1).run(&sender).unwrap());
+
+        assert_eq!(Receive::waiting().run(&receiver), Ok(1));
+        assert_eq!(Receive::now().run(&receiver), Err(EAGAIN));
+        sends.join().unwrap();
+    });
+}
+
+/// Several who wait for room, several who wait for messages: all of it gets through.
+#[test]
+fn everything_gets_through() {
+    for mode in [Mode::Unicast, Mode::Multicast] {
+        explore(Preemptions(1), move || {
+            let channel = task::channel(mode, 2);
+            let (each, members) = (SIZES.pick(1, 3), SIZES.pick(2, 3));
+            let sender = |sender: u32| {
+                let subscriber = task::attach_sender(&channel, 10 + sender);
+
+                thread::spawn(move || {
+                    for n in 0..each {
+                        let value = sender as u8 * 16 + n + 1;
+
+                        Send::new(value).waiting().run(&subscriber).unwrap();
+                    }
+                })
+            };
+            let receiver = |id| {
+                let subscriber = task::attach(&channel, id);
+
+                thread::spawn(move || {
+                    (0..each)
+                        .map(|_| Receive::waiting().run(&subscriber).unwrap())
+                        .collect::<Vec<_>>()
+                })
+            };
+            let receivers: Vec<_> = (1..=members).map(receiver).collect();
+            let senders: Vec<_> = (1..=members).map(sender).collect();
+
+            senders
+                .into_iter()
+                .for_each(|sender| sender.join().unwrap());
+            let received = receivers.into_iter().flat_map(|r| r.join().unwrap());
+            let sent = (1..=members as u8).flat_map(|s| (0..each).map(move |n| s * 16 + n + 1));
+            assert_same(received.collect(), sent.collect());
+        });
+    }
+}
