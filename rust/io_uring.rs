@@ -241,6 +241,14 @@ pub(crate) struct Submitter {
     task: usize,
 }
 
+#[cfg(ioipc_kunit)]
+impl Submitter {
+    /// Anybody.
+    pub(crate) const fn new(ring: usize, task: usize) -> Self {
+        Self { ring, task }
+    }
+}
+
 /// A request, in the hands of its opcode's handler.
 #[repr(transparent)]
 pub(crate) struct Request(Opaque<bindings::io_kiocb>);

@@ -60,3 +60,6 @@ impl<T> WrappingArray<T> {
         self.0.into_iter()
     }
 }
+
+#[cfg(ioipc_kunit)]
+mod tests;

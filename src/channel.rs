@@ -466,3 +466,6 @@ impl Channel {
         }
     }
 }
+
+#[cfg(ioipc_kunit)]
+mod tests;

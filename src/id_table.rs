@@ -130,3 +130,6 @@ impl<T> IdTable<T> {
             .filter_map(|place| Some((place.id, place.value.as_ref()?)))
     }
 }
+
+#[cfg(ioipc_kunit)]
+mod tests;

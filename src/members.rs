@@ -555,3 +555,6 @@ impl SleepCounts {
         self.any(Wait::Room) || self.any(Wait::Send)
     }
 }
+
+#[cfg(ioipc_kunit)]
+mod tests;

@@ -267,3 +267,6 @@ fn destroy(id: u32) -> Result {
     entry.channel.destroy();
     Ok(())
 }
+
+#[cfg(ioipc_kunit)]
+pub(crate) mod tests;

@@ -158,3 +158,6 @@ impl Registry {
         }
     }
 }
+
+#[cfg(ioipc_kunit)]
+mod tests;

@@ -576,3 +576,6 @@ impl Drop for Taken<'_> {
             .store_release(ClaimWord::encode(position, ClaimWord::FREE));
     }
 }
+
+#[cfg(ioipc_kunit)]
+mod tests;

@@ -99,3 +99,6 @@ impl SendQueue {
         drop(left);
     }
 }
+
+#[cfg(ioipc_kunit)]
+mod tests;

@@ -179,3 +179,6 @@ impl AnonFile for Subscriber {
         seq_print!(m, "ipc-room-wakeups:\t{}\n", room_wakeups);
     }
 }
+
+#[cfg(ioipc_kunit)]
+mod tests;

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit tests of the names of channels.
+
+use super::*;
+use crate::register::tests::channel;
+
+fn key(key: u64) -> Option<Key> {
+    Some(Key {
+        namespace: IpcNamespaceId::current(),
+        key,
+    })
+}
+
+/// Makes a channel known.
+fn publish(registry: &mut Registry, key: Option<Key>, owner: Owner) -> Result<u32> {
+    let id = registry.reserve(key)?;
+    let (channel, door) = channel(id, 0)?;
+
+    registry.publish(Entry {
+        channel,
+        door,
+        namespace: IpcNamespaceId::current(),
+        key,
+        owner,
+    });
+    Ok(id)
+}
+
+#[kunit_tests(io_uring_ipc_registry)]
+mod suite {
+    use super::*;
+
+    #[test]
+    fn ids_are_given_out_in_turn() -> Result {
+        let mut registry = Registry::new();
+
+        for id in 1..=5 {
+            assert_eq!(registry.reserve(None), Ok(id));
+        }
+        registry.release(2, None);
+        assert_eq!(registry.reserve(None), Ok(6));
+        Ok(())
+    }
+
+    #[test]
+    fn ids_start_anew_behind_the_last() -> Result {
+        let mut registry = Registry::new();
+
+        assert_eq!(registry.reserve(None), Ok(1));
+        assert_eq!(registry.reserve(None), Ok(2));
+        registry.release(1, None);
+        registry.last_id = MAX_ID - 1;
+        assert_eq!(registry.reserve(None), Ok(MAX_ID));
+        assert_eq!(registry.reserve(None), Ok(1));
+        // What is in use is passed over.
+        assert_eq!(registry.reserve(None), Ok(3));
+        Ok(())
+    }
+
+    #[test]
+    fn key_is_given_out_once() -> Result {
+        let mut registry = Registry::new();
+        let id = registry.reserve(key(5))?;
+
+        assert_eq!(registry.reserve(key(5)), Err(EEXIST));
+        assert_eq!(registry.reserve(key(6)), Ok(id + 1));
+        registry.release(id, key(5));
+        assert_eq!(registry.reserve(key(5)), Ok(id + 2));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_reserved_is_not_found() -> Result {
+        let mut registry = Registry::new();
+        let owner = registry.new_owner();
+        let id = registry.reserve(key(5))?;
+
+        assert_eq!(registry.by_id(id).err(), Some(ENOENT));
+        assert_eq!(registry.by_key(5).err(), Some(ENOENT));
+        assert_eq!(registry.is_owned(id, owner), false);
+        assert!(registry.remove_owned(id, owner).is_none());
+        assert_eq!(registry.reserve(key(5)), Err(EEXIST));
+        Ok(())
+    }
+
+    #[test]
+    fn channel_is_found_until_removed() -> Result {
+        let mut registry = Registry::new();
+        let owner = registry.new_owner();
+        let id = publish(&mut registry, key(5), owner)?;
+
+        assert_eq!(registry.by_id(id)?.channel.id, id);
+        assert_eq!(registry.by_key(5)?.channel.id, id);
+        assert_eq!(registry.by_id(id + 1).err(), Some(ENOENT));
+        assert_eq!(registry.by_key(6).err(), Some(ENOENT));
+        assert!(registry.remove(id).is_some());
+        assert!(registry.remove(id).is_none());
+        assert_eq!(registry.by_id(id).err(), Some(ENOENT));
+        assert_eq!(registry.by_key(5).err(), Some(ENOENT));
+        // The key is free again.
+        assert!(registry.reserve(key(5)).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn only_the_owner_removes_its_channels() -> Result {
+        let mut registry = Registry::new();
+        let (owner, other) = (registry.new_owner(), registry.new_owner());
+        let id = publish(&mut registry, None, owner)?;
+
+        assert!(owner != other);
+        assert_eq!(registry.is_owned(id, other), false);
+        assert!(registry.remove_owned(id, other).is_none());
+        assert_eq!(registry.is_owned(id, owner), true);
+        assert!(registry.remove_owned(id, owner).is_some());
+        assert_eq!(registry.is_owned(id, owner), false);
+        Ok(())
+    }
+}
