@@ -8,7 +8,8 @@
 # "N passed, N failed". The exit status is 0 if all passed.
 #
 # IOIPC_MODULE       the module's file, for the tests that unload and load it
-# IOIPC_TEST_MODULE  the module's file built with the first_position parameter
+# IOIPC_TEST_MODULE  the module's file built with IOIPC_TEST=1: with the
+#                    first_position parameter and the KUnit suites
 # IOIPC_STRESS       messages for each case of stress_wait, for more than a few
 # IOIPC_CYCLES       how often unload loads and unloads with requests waiting
 
@@ -18,7 +19,7 @@ dir=$(cd "$dir" && pwd) || exit 2
 
 all="abi abi_kernel params basic names rights delivery lifetime mmap poll fault
 account rfc wait multishot buffers send_wait cancel handon flags stress_wait
-unload wrap"
+unload kunit wrap"
 tests=${*:-$all}
 
 name=io_uring_ipc
@@ -82,36 +83,63 @@ loaded() {
 	grep -q "^$name " /proc/modules
 }
 
+# load LABEL MODULE [PARAMETER]: have this module loaded, and no other one.
+load() {
+	label=$1
+	shift
+	if [ ! -f "$1" ]; then
+		fail "$label" "IOIPC_MODULE or IOIPC_TEST_MODULE names no module"
+		return 1
+	fi
+	if loaded && ! rmmod "$name"; then
+		fail "$label" "the module cannot be unloaded"
+		return 1
+	fi
+	if ! insmod "$@"; then
+		fail "$label" "the module cannot be loaded"
+		return 1
+	fi
+}
+
+# The suites in the module itself run when it is loaded. Each case is a line
+# "ok" or "not ok" in the results, and each suite says how many it has.
+run_kunit() {
+	load kunit "$IOIPC_TEST_MODULE" || return
+	results=$(cat /sys/kernel/debug/kunit/"$name"_*/results 2>/dev/null)
+	good=$(printf '%s\n' "$results" | grep -cE '^    ok [0-9]')
+	bad=$(printf '%s\n' "$results" | grep -cE '^    not ok [0-9]')
+	planned=$(printf '%s\n' "$results" | sed -n 's/^    1\.\.//p' | awk '{ n += $1 } END { print n + 0 }')
+	passed=$((passed + good))
+	failed=$((failed + bad))
+	number=$((number + 1))
+	if [ "$bad" -ne 0 ]; then
+		printf '%s\n' "$results" | sed 's/^/# /'
+		echo "not ok $number kunit # $good passed, $bad failed"
+	else
+		echo "ok $number kunit # $good passed"
+	fi
+	if [ "$planned" -eq 0 ] || [ $((good + bad)) -ne "$planned" ]; then
+		fail "kunit plan" "$((good + bad)) of $planned cases"
+	fi
+	# The kernel's threads close files by way of a work queue.
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		[ "$(cat "/sys/module/$name/refcnt")" = 0 ] && break
+		sleep 1
+	done
+	load kunit "$IOIPC_MODULE"
+}
+
 # Once more with positions that start shortly before 2^32.
 run_wrap() {
-	if [ ! -f "$IOIPC_TEST_MODULE" ]; then
-		fail wrap "IOIPC_TEST_MODULE names no module"
-		return
-	fi
-	if [ ! -f "$IOIPC_MODULE" ]; then
-		fail wrap "IOIPC_MODULE names no module"
-		return
-	fi
 	# 2^32 - 8 and - 5: where the ring of 8 wraps as well, and where not.
 	for first in 4294967288 4294967291; do
-		if loaded && ! rmmod "$name"; then
-			fail "wrap from $first" "the module cannot be unloaded"
-			break
-		fi
-		if ! insmod "$IOIPC_TEST_MODULE" "first_position=$first"; then
-			fail "wrap from $first" "the module cannot be loaded"
-			break
-		fi
+		load "wrap from $first" "$IOIPC_TEST_MODULE" "first_position=$first" || break
 		IOIPC_FIRST_POSITION=$first
 		export IOIPC_FIRST_POSITION
 		run_one wrap 60 "wrap from $first"
 		unset IOIPC_FIRST_POSITION
 	done
-	if loaded && ! rmmod "$name"; then
-		fail wrap "the module cannot be unloaded"
-	fi
-	loaded || insmod "$IOIPC_MODULE" ||
-		fail wrap "the module cannot be loaded again"
+	load wrap "$IOIPC_MODULE"
 }
 
 run_unload() {
@@ -140,6 +168,7 @@ fi
 
 for test in $tests; do
 	case $test in
+	kunit)	run_kunit ;;
 	wrap)	run_wrap ;;
 	unload)	run_unload ;;
 	stress_wait)	run_stress ;;
