@@ -23,22 +23,32 @@ mod rfl;
 mod task;
 mod tests;
 
+// The module's own files are formatted with the module, whose own tests stand beside them.
+#[rustfmt::skip]
 #[path = "../../src/channel.rs"]
 mod channel;
+#[rustfmt::skip]
 #[path = "../../src/delivery.rs"]
 mod delivery;
+#[rustfmt::skip]
 #[path = "../../src/members.rs"]
 mod members;
+#[rustfmt::skip]
 #[path = "../../src/recv.rs"]
 mod recv;
+#[rustfmt::skip]
 #[path = "../../src/ring.rs"]
 mod ring;
+#[rustfmt::skip]
 #[path = "../../src/send.rs"]
 mod send;
+#[rustfmt::skip]
 #[path = "../../src/send_queue.rs"]
 mod send_queue;
+#[rustfmt::skip]
 #[path = "../../src/subscriber.rs"]
 mod subscriber;
+#[rustfmt::skip]
 #[path = "../../src/uapi.rs"]
 mod uapi;
 
