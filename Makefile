@@ -11,9 +11,8 @@ kbuild = $(MAKE) -C "$(KDIR)" M="$(CURDIR)" $(if $(MO),MO="$(MO)")
 export IOIPC_CMD := $(value CMD)
 
 .PHONY: all modules modules_install clippy clean help
-.PHONY: patch-kernel kernel module module-debug vm demo test test-debug check
-.PHONY: patch-kernel kernel module module-debug vm demo test test-debug check
-.PHONY: bench bench-check chaos fuzz litmus model model-mutants
+.PHONY: patch-kernel kernel module module-debug vm demo test test-debug test-kcsan
+.PHONY: check bench bench-check chaos fuzz litmus model model-mutants
 
 all: modules
 
@@ -66,6 +65,9 @@ test:
 test-debug:
 	@./scripts/run-tests debug
 
+test-kcsan:
+	@./scripts/run-tests kcsan
+
 chaos:
 	@./scripts/chaos
 
@@ -104,6 +106,7 @@ help:
 	@echo "  make vm CMD='uname -a'   a command in it"
 	@echo '  make test                the tests'
 	@echo '  make test-debug          the same on a kernel with KASAN and lockdep'
+	@echo '  make test-kcsan          those with several tasks, on one that looks for data races'
 	@echo '  make chaos [MINUTES=n] [SEED=n]  many processes at random, every message accounted for'
 	@echo '  make fuzz [MINUTES=n]    the fuzzer, guided by coverage'
 	@echo '  make model               the ring, delivery and wake-ups under model checkers'

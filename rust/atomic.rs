@@ -149,11 +149,12 @@ pub(crate) fn full_barrier() {
     // As `smp_mb()` in arch/x86/include/asm/barrier.h: cheaper than `mfence`.
     //
     // SAFETY: Adds nothing to a word below the stack that nobody uses: the kernel has no red zone.
-    #[cfg(CONFIG_X86_64)]
+    #[cfg(all(CONFIG_X86_64, not(CONFIG_KCSAN)))]
     unsafe {
         core::arch::asm!("lock add dword ptr [rsp - 4], 0")
     };
-    #[cfg(not(CONFIG_X86_64))]
+    // KCSAN knows of no barriers but the kernel's.
+    #[cfg(any(not(CONFIG_X86_64), CONFIG_KCSAN))]
     kernel::sync::barrier::smp_mb();
 }
 
@@ -161,8 +162,8 @@ pub(crate) fn full_barrier() {
 #[inline(always)]
 pub(crate) fn read_barrier() {
     // x86 keeps loads in order; this keeps the compiler from changing it.
-    #[cfg(CONFIG_X86_64)]
+    #[cfg(all(CONFIG_X86_64, not(CONFIG_KCSAN)))]
     core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::Acquire);
-    #[cfg(not(CONFIG_X86_64))]
+    #[cfg(any(not(CONFIG_X86_64), CONFIG_KCSAN))]
     kernel::sync::barrier::smp_rmb();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/anon_inodes.h>
 #include <linux/cred.h>
+#include <linux/fault-inject-usercopy.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/ipc_namespace.h>
@@ -28,12 +29,16 @@ bool helper_access_ok(u64 addr, size_t len)
 /*
  * The copies do not sleep. Both return the bytes that were not copied. The
  * caller has called access_ok().
+ *
+ * Faults are injected here where the kernel's functions do not do it.
  */
 size_t helper_copy_from_user_nofault(void *dst, u64 src, size_t len)
 {
 	const void __user *from = u64_to_user_ptr(src);
 	size_t left;
 
+	if (should_fail_usercopy())
+		return len;
 	/* Not to be speculated past the caller's access_ok(). */
 	if (can_do_masked_user_access())
 		from = mask_user_address(from);
@@ -61,6 +66,8 @@ size_t helper_fault_in_readable(u64 addr, size_t len)
 	const char __user *start = u64_to_user_ptr(addr);
 	char byte;
 
+	if (should_fail_usercopy())
+		return len;
 	if (len - 1 >= PAGE_SIZE || !user_read_access_begin(start, len))
 		return fault_in_readable(start, len);
 
@@ -76,6 +83,8 @@ fault:
 
 size_t helper_fault_in_writeable(u64 addr, size_t len)
 {
+	if (should_fail_usercopy())
+		return len;
 	return fault_in_writeable(u64_to_user_ptr(addr), len);
 }
 

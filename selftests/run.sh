@@ -18,8 +18,8 @@ dir=$(cd "$dir" && pwd) || exit 2
 [ $# -gt 0 ] && shift
 
 all="abi abi_kernel params basic names rights delivery lifetime mmap poll fault
-account rfc wait multishot buffers send_wait cancel handon flags stress_wait
-unload kunit wrap"
+account rfc wait multishot buffers send_wait cancel handon flags fail_calls
+fail_requests stress_wait unload leak kunit wrap"
 tests=${*:-$all}
 
 name=io_uring_ipc
@@ -42,6 +42,10 @@ excuses() {
 	printf '%s\n' "kernel without CONFIG_IPC_NS" \
 		"kernel without CONFIG_USERFAULTFD" \
 		"no memory controller in cgroup2"
+	# The debug kernel exists for these.
+	[ "$IOIPC_VARIANT" = debug ] ||
+		printf '%s\n' "kernel without CONFIG_FAULT_INJECTION" \
+			"kernel without CONFIG_MEM_ALLOC_PROFILING"
 }
 
 run_one() {
@@ -65,13 +69,14 @@ run_one() {
 	"$dir/supervise" "$@" "$dir/$program"
 	status=$?
 	seconds=$(($(date +%s) - start))
-	if ! read -r good bad < "$counts"; then
+	if ! read -r good bad skipped < "$counts"; then
 		fail "$label" "supervise ended with $status"
 		return
 	fi
 	passed=$((passed + good))
 	failed=$((failed + bad))
 	number=$((number + 1))
+	[ "$skipped" -eq 0 ] || good="$skipped skipped, $good"
 	if [ "$bad" -eq 0 ]; then
 		echo "ok $number $label # $good passed, $seconds s"
 	else
@@ -142,14 +147,15 @@ run_wrap() {
 	load wrap "$IOIPC_MODULE"
 }
 
-run_unload() {
+# Tests that unload and load the module.
+run_reloading() {
 	if [ ! -f "$IOIPC_MODULE" ]; then
-		fail unload "IOIPC_MODULE names no module"
+		fail "$1" "IOIPC_MODULE names no module"
 		return
 	fi
-	run_one unload $((120 + ${IOIPC_CYCLES:-30} * 3)) unload
+	run_one "$1" "$2" "$1"
 	loaded || insmod "$IOIPC_MODULE" ||
-		fail unload "the module cannot be loaded again"
+		fail "$1" "the module cannot be loaded again"
 }
 
 # Ten minutes, and more in proportion where many messages are asked for.
@@ -170,7 +176,9 @@ for test in $tests; do
 	case $test in
 	kunit)	run_kunit ;;
 	wrap)	run_wrap ;;
-	unload)	run_unload ;;
+	unload)	run_reloading unload $((120 + ${IOIPC_CYCLES:-30} * 3)) ;;
+	leak)	run_reloading leak 900 ;;
+	fail_*)	run_one "$test" 3600 "$test" ;;
 	stress_wait)	run_stress ;;
 	*)	run_one "$test" 120 "$test" ;;
 	esac
