@@ -47,6 +47,7 @@ static const char *excuses[16];
 static unsigned int n_excuses;
 static unsigned int passed, failed, skipped, planned;
 static bool finished;
+static unsigned long long last;	/* when the last result came */
 static int kmsg = -1;
 
 static unsigned long long now_ms(void)
@@ -154,7 +155,6 @@ static bool excused(const char *line)
 /* A result line: judge it, and pass on what it became. */
 static void result(const char *line)
 {
-	static unsigned long long last;
 	bool ok = !strncmp(line, "ok ", 3);
 	const char *rest = line + (ok ? 3 : 7);
 	const char *skip = strstr(line, "# SKIP");
@@ -174,7 +174,7 @@ static void result(const char *line)
 		else
 			failed++;
 	}
-	if (last && now_ms() - last > SLOW_MS)
+	if (now_ms() - last > SLOW_MS)
 		say("# that took %llu ms\n", now_ms() - last);
 	last = now_ms();
 }
@@ -273,6 +273,7 @@ static void run(char **argv, unsigned int seconds)
 	int out[2];
 	pid_t pid;
 
+	last = now_ms();
 	if (pipe(out))
 		return;
 	pid = fork();
