@@ -12,7 +12,7 @@ export IOIPC_CMD := $(value CMD)
 
 .PHONY: all modules modules_install clippy clean help
 .PHONY: patch-kernel kernel module module-debug vm demo test test-debug test-kcsan
-.PHONY: check bench bench-check chaos fuzz litmus model model-mutants
+.PHONY: check bench bench-check chaos fuzz litmus model model-mutants stress
 
 all: modules
 
@@ -74,6 +74,9 @@ chaos:
 fuzz:
 	@./scripts/fuzz
 
+stress:
+	@./scripts/stress
+
 check:
 	@./scripts/check
 
@@ -111,6 +114,7 @@ help:
 	@echo '  make fuzz [MINUTES=n]    the fuzzer, guided by coverage'
 	@echo '  make model               the ring, delivery and wake-ups under model checkers'
 	@echo '  make model-mutants       whether those find errors that are planted'
+	@echo '  make stress [MESSAGES=n] whether a wake-up is ever lost, at native speed'
 	@echo '  make check               formatting, lints, checkpatch'
 	@echo '  make litmus              the orderings, in the kernel memory model'
 	@echo '  make bench [QUICK=1]     the benchmarks: tables and plots'
