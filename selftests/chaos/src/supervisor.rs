@@ -12,7 +12,7 @@ use crate::witness::Witness;
 use crate::worker::Identity;
 use anyhow::{bail, ensure, Context, Result};
 use io_uring_ipc::{abi, Channel, ChannelConfig, Kind, Ring};
-use kernel_verdict::where_it_is;
+use kernel_verdict::{where_it_is, Patience};
 use std::fs;
 use std::mem;
 use std::os::unix::process::ExitStatusExt;
@@ -45,7 +45,8 @@ struct Process {
     identity: Identity,
     buffers: Mapped<Buffers>,
     steps: u64,
-    moved: Instant,
+    /// Since it has finished a step.
+    idle: Patience,
     ended: bool,
 }
 
@@ -190,7 +191,7 @@ impl<'ring> Supervisor<'ring> {
             identity,
             buffers,
             steps: 0,
-            moved: Instant::now(),
+            idle: Patience::new(),
             ended: false,
         })
     }
@@ -291,9 +292,9 @@ impl<'ring> Supervisor<'ring> {
             Some(status) => return self.ended(slot, status),
             None if steps != process.steps => {
                 process.steps = steps;
-                process.moved = Instant::now();
+                process.idle = Patience::new();
             }
-            None if process.moved.elapsed() > STUCK => {
+            None if process.idle.spent() > STUCK => {
                 let place = where_it_is(process.child.id());
                 bail!("process {slot} is stuck:\n{place}");
             }
@@ -327,14 +328,14 @@ impl<'ring> Supervisor<'ring> {
     }
 
     fn wait_for(&mut self, phase: Phase) -> Result<()> {
-        let deadline = Instant::now() + 2 * STUCK;
+        let mut patience = Patience::new();
 
         self.shared.set_phase(phase);
         while (0..SLOTS).any(|slot| {
             let reached = self.shared.slots[slot].reached.load(Ordering::Acquire);
             !self.processes[slot].ended && (reached < phase as u32 || phase == Phase::Drain)
         }) {
-            ensure!(Instant::now() < deadline, "there is no end: {phase:?}");
+            ensure!(patience.spent() < 2 * STUCK, "there is no end: {phase:?}");
             self.round()?;
             thread::sleep(Duration::from_millis(1));
         }

@@ -12,6 +12,7 @@ use io_uring::{opcode, squeue, types::Fd, EnterFlags, IoUring};
 use io_uring_ipc::abi::{self, ChannelAttach, ChannelCreate};
 use io_uring_ipc::sqe::{Sqe, ASYNC, IO_LINK};
 use io_uring_ipc::{register, Completion};
+use kernel_verdict::Patience;
 use std::collections::HashMap;
 use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use std::ptr;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 mod group;
 mod map;
@@ -806,13 +807,13 @@ impl Worker<'_> {
 
     /// Waits until all is quiet, takes what is left, and ends.
     fn end(&mut self) -> Result<()> {
-        let deadline = Instant::now() + CANCEL_LIMIT;
+        let mut patience = Patience::new();
 
         while !self.flights.is_empty() {
             self.cancel_all()?;
             self.reap(Duration::from_millis(5))?;
             ensure!(
-                Instant::now() < deadline,
+                patience.spent() < CANCEL_LIMIT,
                 "{} requests do not end when cancelled",
                 self.flights.len()
             );

@@ -7,15 +7,16 @@ use crate::feedback::Feedback;
 use crate::pages::Pages;
 use crate::program::Program;
 use anyhow::{bail, Result};
+use kernel_verdict::Patience;
 use std::io;
 use std::sync::Barrier;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A program may wait for nothing for so long. Then it is killed, which is nothing bad.
-const LIMIT: Duration = Duration::from_millis(1500);
+const LIMIT: Duration = Duration::from_secs(5);
 /// Being killed takes no longer than this.
-const KILL_LIMIT: Duration = Duration::from_secs(30);
+const KILL_LIMIT: Duration = Duration::from_secs(120);
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +86,7 @@ fn play(program: &Program, feedback: &Feedback) {
 }
 
 fn wait(child: i32) -> Result<End> {
-    let start = Instant::now();
+    let mut patience = Patience::new();
     let mut killed = false;
 
     loop {
@@ -97,12 +98,12 @@ fn wait(child: i32) -> Result<End> {
             -1 => bail!("waitpid: {}", io::Error::last_os_error()),
             _ => break,
         }
-        if !killed && start.elapsed() > LIMIT {
+        if !killed && patience.spent() > LIMIT {
             // SAFETY: no memory is involved. The group is the child's.
             unsafe { libc::kill(-child, libc::SIGKILL) };
             killed = true;
         }
-        if start.elapsed() > KILL_LIMIT {
+        if patience.spent() > KILL_LIMIT {
             return Ok(End::Stuck(child as u32));
         }
         thread::sleep(Duration::from_micros(100));
@@ -118,7 +119,7 @@ fn wait(child: i32) -> Result<End> {
                 _ => continue,
             }
         }
-        if start.elapsed() > KILL_LIMIT {
+        if patience.spent() > KILL_LIMIT {
             return Ok(End::Stuck(child as u32));
         }
         thread::sleep(Duration::from_micros(100));

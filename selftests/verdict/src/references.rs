@@ -2,10 +2,11 @@
 
 //! What pins the module: a ring's table, a file or a request of a channel.
 
+use crate::Patience;
 use anyhow::{ensure, Context, Result};
 use std::fs;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const COUNT: &str = "/sys/module/io_uring_ipc/refcnt";
 
@@ -22,7 +23,7 @@ impl References {
 
     /// Waits until it is held no more often than then: the kernel ends rings in the background.
     pub fn wait(&self, limit: Duration) -> Result<()> {
-        let deadline = Instant::now() + limit;
+        let mut patience = Patience::new();
 
         loop {
             let now = count()?;
@@ -31,7 +32,7 @@ impl References {
                 return Ok(());
             }
             ensure!(
-                Instant::now() < deadline,
+                patience.spent() < limit,
                 "the module is held {now} times, not {}, after {} s",
                 self.before,
                 limit.as_secs()
