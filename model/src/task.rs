@@ -40,9 +40,17 @@ pub(crate) fn parameters(mode: Mode, ring_entries: u32, exclusive: bool) -> Para
     }
 }
 
-/// A channel of this mode with as many slots. All its receivers keep what they read from senders.
+/// A channel of this mode with as many slots. Its receivers keep what they read from senders.
 pub(crate) fn channel(mode: Mode, ring_entries: u32) -> kernel::sync::Arc<Channel> {
     Channel::new(1, parameters(mode, ring_entries, true), Inode).unwrap()
+}
+
+/// The same, but receivers may find out afterwards that senders have written over what they read.
+pub(crate) fn channel_with_late_readers(
+    mode: Mode,
+    ring_entries: u32,
+) -> kernel::sync::Arc<Channel> {
+    Channel::new(1, parameters(mode, ring_entries, false), Inode).unwrap()
 }
 
 /// Attaches somebody who sends and receives.
@@ -145,18 +153,20 @@ impl Send {
         let req = Request::new(subscriber.member.id, u64::from(self.value), None);
 
         let command = SendCommand::parse(&sqe)?;
-        let prepared = Prepared::new(&req, &command);
 
-        while send::issue(prepared, subscriber, IssueFlags::default()) == Outcome::WAIT {
+        while send::issue(
+            Prepared::new(&req, &command),
+            subscriber,
+            IssueFlags::default(),
+        ) == Outcome::WAIT
+        {
             poll(subscriber, events::WRITABLE | events::EXCLUSIVE);
         }
-        ended(&req).map(|_| ())
+        req.result
+            .get()
+            .expect("nothing else ends a send")
+            .map(|_| ())
     }
-}
-
-/// The result of a request, which a handler has said is complete.
-fn ended(req: &Request) -> Result<u32> {
-    req.result.get().expect("a result")
 }
 
 /// A receive.
@@ -208,12 +218,13 @@ impl Receive {
     }
 
     /// What has been received, all of one message.
-    fn value(&self, len: u32) -> u8 {
+    fn result(&self) -> Result<u8> {
+        let len = self.req.result.get().expect("it has ended")?;
         let [first, last] = self.memory.payload.get();
 
         assert_eq!(first, last, "torn payload");
         assert_eq!(u32::from(first), len, "record and payload of two messages");
-        first
+        Ok(first)
     }
 
     /// Receives.
@@ -221,23 +232,22 @@ impl Receive {
         while self.issue(subscriber, IssueFlags::default()) == Outcome::WAIT {
             poll(subscriber, events::READABLE);
         }
-        ended(&self.req).map(|len| self.value(len))
+        self.result()
     }
 
     /// Receives, but is cancelled instead of woken where it waits.
     pub(crate) fn run_cancelled(self, subscriber: &Subscriber) -> Option<u8> {
-        loop {
-            if self.issue(subscriber, IssueFlags::default()) == Outcome::COMPLETE {
-                return ended(&self.req).ok().map(|len| self.value(len));
-            }
+        while self.issue(subscriber, IssueFlags::default()) == Outcome::WAIT {
             let waiter = Waiter::new(events::READABLE);
             let armed = PollRequest::new(events::READABLE, Some(waiter));
+
             if subscriber.poll(&armed) == 0 {
                 drop(armed);
                 recv::give_up(subscriber);
                 return None;
             }
         }
+        self.result().ok()
     }
 
     /// Receives `count` messages by a multishot request.
@@ -251,8 +261,8 @@ impl Receive {
 
         loop {
             match receive.issue(subscriber, flags) {
-                Outcome::Complete => break,
-                Outcome::Later => continue,
+                Outcome::COMPLETE => break,
+                Outcome::REQUEUE => continue,
                 _ => {}
             }
             // Armed once, and stays so.

@@ -87,6 +87,15 @@ impl<T> From<Vec<T>> for KVec<T> {
     }
 }
 
+impl<T> IntoIterator for KVec<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl<T> Deref for KVec<T> {
     type Target = [T];
 

@@ -6,6 +6,7 @@ use kernel::prelude::*;
 
 /// What a caller wants to do.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub(crate) enum Access {
     Read = 4,
     Write = 2,

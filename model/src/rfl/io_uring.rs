@@ -60,22 +60,22 @@ impl IssueFlags {
     }
 }
 
-/// What a handler tells the core of a request when it returns.
+/// What a handler tells the core of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Outcome {
-    Complete,
-    Wait,
-    Later,
-    SentBack,
-}
+pub(crate) struct Outcome(&'static str);
 
 impl Outcome {
-    pub(crate) const COMPLETE: Self = Self::Complete;
-    pub(crate) const WAIT: Self = Self::Wait;
+    pub(crate) const COMPLETE: Self = Self("complete");
+    pub(crate) const WAIT: Self = Self("wait");
+    pub(crate) const REQUEUE: Self = Self("requeue");
+    const SENT_BACK: Self = Self("sent back");
 
-    pub(crate) fn later(_flags: IssueFlags) -> Self {
-        Self::Later
+    pub(crate) fn later(flags: IssueFlags) -> Self {
+        if flags.is_woken_multishot {
+            Self::REQUEUE
+        } else {
+            Self::WAIT
+        }
     }
 }
 
@@ -139,15 +139,6 @@ impl Request {
         self.needs_cleanup.set(needs);
     }
 
-    pub(crate) fn complete(&self, result: Result<u32>, _cqe_flags: u32) -> Outcome {
-        self.result.set(Some(result));
-        Outcome::COMPLETE
-    }
-
-    pub(crate) fn has_failed(&self) -> bool {
-        matches!(self.result.get(), Some(Err(_)))
-    }
-
     pub(crate) fn post(&self, result: u32, _cqe_flags: u32) -> bool {
         self.posted.borrow_mut().push(result);
         self.posted.borrow().len() < self.cq_room.get()
@@ -162,14 +153,33 @@ impl Request {
     }
 
     pub(crate) fn send_back(&self) -> Outcome {
-        Outcome::SentBack
+        Outcome::SENT_BACK
+    }
+
+    pub(crate) fn complete(&self, result: Result<u32>, _cqe_flags: u32) -> Outcome {
+        self.result.set(Some(result));
+        Outcome::COMPLETE
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.result.get(), Some(Err(_)))
     }
 }
 
-/// A request that has been made ready.
+/// A request that is ready.
 pub(crate) struct Prepared<'a, C> {
     request: &'a Request,
     command: &'a C,
+}
+
+impl<'a, C> Prepared<'a, C> {
+    pub(crate) fn new(request: &'a Request, command: &'a C) -> Self {
+        Self { request, command }
+    }
+
+    pub(crate) fn command(self) -> &'a C {
+        self.command
+    }
 }
 
 impl<C> Clone for Prepared<'_, C> {
@@ -185,16 +195,6 @@ impl<C> Deref for Prepared<'_, C> {
 
     fn deref(&self) -> &Request {
         self.request
-    }
-}
-
-impl<'a, C> Prepared<'a, C> {
-    pub(crate) fn new(request: &'a Request, command: &'a C) -> Self {
-        Self { request, command }
-    }
-
-    pub(crate) fn command(self) -> &'a C {
-        self.command
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stands in for the module's abstractions of the kernel. The atomics are the module's own.
+//! Stands in for the module's abstractions of the kernel. What needs no kernel is the module's own.
 
 pub(crate) mod anon_file;
 #[path = "../../../rust/atomic.rs"]
@@ -14,4 +14,7 @@ pub(crate) mod preempt;
 pub(crate) mod shared_region;
 pub(crate) mod user_buffer;
 pub(crate) mod wait_queue;
+#[expect(unsafe_code, reason = "the module's own")]
+#[rustfmt::skip]
+#[path = "../../../rust/wrapping_array.rs"]
 pub(crate) mod wrapping_array;

@@ -13,9 +13,9 @@ fn broadcast(exclusive: bool) -> Arc<Ring<Region>> {
 /// Reads the next message, as the only one who uses the cursor.
 fn receive(ring: &Ring<Region>, cursor: &Word64, id: u32) -> Option<u8> {
     let found = ring.find(cursor, id)?;
-    let (position, value) = (found.position(), read(ring, found));
+    let value = read(ring, found);
 
-    assert!(ring.still_held(position) && ring.pass(cursor, position));
+    assert!(ring.still_held(found.position()) && ring.pass(cursor, found.position()));
     Some(value)
 }
 

@@ -78,6 +78,7 @@ fn one_of_two_takes_a_message() {
         let got = [own, other.join().unwrap()];
 
         assert!(got == [Some(1), None] || got == [None, Some(1)], "{got:?}");
+        assert_eq!(drain(&ring, 1), [], "it is received for good");
     });
 }
 
@@ -99,6 +100,31 @@ fn a_published_message_is_whole() {
             received.into_iter().chain(drain(&ring, 1)).collect(),
             vec![1],
         );
+    });
+}
+
+/// What is published is not passed over, by however little it comes before the look at it.
+#[test]
+fn a_published_message_is_not_overlooked() {
+    explore_weak(Exhaustive, || {
+        let ring = competing();
+        let cursor = Arc::new(Word64::new(0));
+        let receiver = {
+            let (ring, cursor) = (ring.clone(), cursor.clone());
+
+            thread::spawn(move || {
+                [(); 2]
+                    .into_iter()
+                    .filter_map(|()| take(&ring, &cursor, 1))
+                    .collect::<Vec<_>>()
+            })
+        };
+
+        assert!(put(&ring, 1, 0) && put(&ring, 2, 0));
+        let mut received = receiver.join().unwrap();
+
+        received.extend(std::iter::from_fn(|| take(&ring, &cursor, 1)));
+        assert_eq!(received, [1, 2]);
     });
 }
 

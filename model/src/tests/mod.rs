@@ -4,6 +4,7 @@
 
 mod broadcast;
 mod competing;
+mod leaving;
 mod waiting;
 
 use crate::{
@@ -58,19 +59,20 @@ fn put(ring: &Ring<Region>, value: u8, target: u32) -> bool {
     true
 }
 
-/// A message found, which must be of one piece.
+/// The message that has been found, which must be of one piece.
 fn read(ring: &Ring<Region>, found: Found<'_>) -> u8 {
     let [first, last] = ring.memory().read(found.position());
     let record = found.record();
+    let said = [
+        record.sender_data,
+        record.len.into(),
+        record.sender_id.into(),
+    ];
 
     assert_eq!(first, last, "torn payload");
     assert_eq!(
-        [
-            record.sender_data,
-            record.len.into(),
-            record.sender_id.into()
-        ],
-        [u64::from(first); 3],
+        said,
+        [first.into(); 3],
         "record and payload of two messages"
     );
     first

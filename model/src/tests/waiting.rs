@@ -8,7 +8,7 @@ use crate::{
     rfl::wait_queue::{events, PollRequest, Waiter},
     ring::Ring,
     task::{self, Receive, Send},
-    tests::{assert_same, explore, record},
+    tests::{assert_same, explore_weak, record},
 };
 use checker::{
     thread,
@@ -20,7 +20,7 @@ use kernel::prelude::*;
 /// A receive that waits gets the message that comes meanwhile.
 #[test]
 fn a_waiting_receive_gets_its_message() {
-    explore(Preemptions(3), || {
+    explore_weak(Preemptions(3), || {
         let channel = task::channel(Mode::Unicast, 2);
         let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
         let sends = thread::spawn(move || Send::new(1).run(&sender).unwrap());
@@ -33,7 +33,7 @@ fn a_waiting_receive_gets_its_message() {
 /// Who polls hears of a message.
 #[test]
 fn poll_hears_of_a_message() {
-    explore(Preemptions(3), || {
+    explore_weak(Preemptions(3), || {
         let channel = task::channel(Mode::Broadcast, 2);
         let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
         let sends = thread::spawn(move || Send::new(1).run(&sender).unwrap());
@@ -47,7 +47,7 @@ fn poll_hears_of_a_message() {
 /// Who waits for edges looks by receives that do not wait, and only then sleeps.
 #[test]
 fn a_failed_receive_arms_an_edge() {
-    explore(Preemptions(3), || {
+    explore_weak(Preemptions(3), || {
         let channel = task::channel(Mode::Unicast, 2);
         let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
         let waiter = Waiter::new(events::READABLE);
@@ -70,7 +70,7 @@ fn a_failed_receive_arms_an_edge() {
 /// A multishot receive is not asked to poll again, and misses nothing.
 #[test]
 fn a_multishot_receive_gets_everything() {
-    explore(Preemptions(3), || {
+    explore_weak(Preemptions(3), || {
         let messages = SIZES.pick(2, 6);
         let channel = task::channel(Mode::Unicast, 2);
         let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
@@ -89,7 +89,7 @@ fn a_multishot_receive_gets_everything() {
 /// Who sleeps while a slot is claimed and later ones are published hears of those as well.
 #[test]
 fn nobody_sleeps_behind_a_closed_window() {
-    explore(Preemptions(2), || {
+    explore_weak(Preemptions(3), || {
         let channel = task::channel(Mode::Unicast, 2);
         let (one, other) = (task::attach(&channel, 2), task::attach(&channel, 3));
         // The first message is for one of the two alone, so that only it is woken.
@@ -119,7 +119,7 @@ fn nobody_sleeps_behind_a_closed_window() {
 /// A send that waits gets room.
 #[test]
 fn a_waiting_send_gets_room() {
-    explore(Preemptions(3), || {
+    explore_weak(Preemptions(3), || {
         let channel = task::channel(Mode::Unicast, 2);
         let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
 
@@ -137,7 +137,7 @@ fn a_waiting_send_gets_room() {
 /// On a broadcast channel, too, where the slowest receiver makes the room.
 #[test]
 fn a_waiting_send_gets_room_from_the_slowest() {
-    explore(Preemptions(3), || {
+    explore_weak(Preemptions(3), || {
         let channel = task::channel(Mode::Broadcast, 2);
         let (fast, slow) = (task::attach(&channel, 2), task::attach(&channel, 3));
         let sender = task::attach_sender(&channel, 4);
@@ -159,7 +159,7 @@ fn a_waiting_send_gets_room_from_the_slowest() {
 /// Who polls for room hears of it.
 #[test]
 fn poll_hears_of_room() {
-    explore(Preemptions(3), || {
+    explore_weak(Preemptions(3), || {
         let channel = task::channel(Mode::Unicast, 2);
         let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
 
@@ -178,7 +178,7 @@ fn poll_hears_of_room() {
 /// A message that a receiver had taken, and has given back, wakes who has overlooked it.
 #[test]
 fn a_message_given_back_wakes() {
-    explore(Preemptions(3), || {
+    explore_weak(Preemptions(3), || {
         let channel = task::channel(Mode::Unicast, 2);
         let (fails, waits) = (task::attach(&channel, 2), task::attach(&channel, 3));
 
@@ -193,7 +193,7 @@ fn a_message_given_back_wakes() {
 /// A receive that was woken for a message and is cancelled hands it on.
 #[test]
 fn a_cancelled_receive_hands_on() {
-    explore(Preemptions(2), || {
+    explore_weak(Preemptions(2), || {
         let channel = task::channel(Mode::Unicast, 2);
         let (cancelled, waits) = (task::attach(&channel, 2), task::attach(&channel, 3));
         let sender = task::attach_sender(&channel, 4);
@@ -211,100 +211,10 @@ fn a_cancelled_receive_hands_on() {
     });
 }
 
-/// A subscriber that leaves ends its waits, and hands on what it was woken for.
-#[test]
-fn who_leaves_hands_on() {
-    explore(Preemptions(2), || {
-        let channel = task::channel(Mode::Unicast, 2);
-        let (leaves, waits) = (task::attach(&channel, 2), task::attach(&channel, 3));
-        let receives = {
-            let leaves = leaves.clone();
-
-            thread::spawn(move || Receive::waiting().run(&leaves))
-        };
-        let other = {
-            let waits = waits.clone();
-
-            thread::spawn(move || Receive::waiting().run(&waits))
-        };
-
-        Send::new(1).run(&waits).unwrap();
-        leaves.detach();
-        let received = receives.join().unwrap();
-        match received {
-            // It was faster; the other one has its own.
-            Ok(1) => Send::new(2).run(&waits).unwrap(),
-            _ => assert_eq!(received, Err(ENOENT)),
-        }
-        other.join().unwrap().unwrap();
-    });
-}
-
-/// A subscriber that leaves gives up the messages for it, and a send that waits gets their room.
-#[test]
-fn who_leaves_makes_room() {
-    explore(Preemptions(3), || {
-        let channel = task::channel(Mode::Unicast, 2);
-        let (leaves, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
-
-        Send::new(1).to(2).run(&sender).unwrap();
-        Send::new(2).to(2).run(&sender).unwrap();
-        let sends = thread::spawn(move || Send::new(3).waiting().run(&sender).unwrap());
-
-        leaves.detach();
-        sends.join().unwrap();
-        assert_eq!(Receive::now().run(&task::attach(&channel, 4)), Ok(3));
-    });
-}
-
-/// A broadcast receiver that leaves holds up nobody.
-#[test]
-fn who_leaves_is_not_the_slowest() {
-    explore(Preemptions(3), || {
-        let channel = task::channel(Mode::Broadcast, 2);
-        let (leaves, stays) = (task::attach(&channel, 2), task::attach(&channel, 3));
-        let sender = task::attach_sender(&channel, 4);
-
-        Send::new(1).run(&sender).unwrap();
-        Send::new(2).run(&sender).unwrap();
-        assert_eq!(Receive::now().run(&stays), Ok(1));
-        let sends = thread::spawn(move || Send::new(3).waiting().run(&sender).unwrap());
-
-        leaves.detach();
-        sends.join().unwrap();
-        assert_eq!(Receive::now().run(&stays), Ok(2));
-        assert_eq!(Receive::now().run(&stays), Ok(3));
-    });
-}
-
-/// A broadcast receiver that joins while room is made gets everything sent from then on.
-#[test]
-fn who_joins_misses_nothing() {
-    explore(Exhaustive, || {
-        let channel = task::channel(Mode::Broadcast, 2);
-        let sender = task::attach_sender(&channel, 2);
-
-        Send::new(1).run(&sender).unwrap();
-        Send::new(2).run(&sender).unwrap();
-        let joins = {
-            let channel = channel.clone();
-
-            thread::spawn(move || task::attach(&channel, 3))
-        };
-        // There is nobody to hold it, or only who has just come and wants it no more.
-        Send::new(3).run(&sender).unwrap();
-        let joined = joins.join().unwrap();
-
-        Send::new(4).run(&sender).unwrap();
-        let received: Vec<_> = std::iter::from_fn(|| Receive::now().run(&joined).ok()).collect();
-        assert!(received == [3, 4] || received == [4], "{received:?}");
-    });
-}
-
 /// The end of a channel ends all waits, after what was sent before it.
 #[test]
 fn the_end_ends_all_waits() {
-    explore(Exhaustive, || {
+    explore_weak(Exhaustive, || {
         let channel = task::channel(Mode::Unicast, 2);
         let receiver = task::attach(&channel, 2);
         let receives = thread::spawn(move || Receive::waiting().run(&receiver));
@@ -317,7 +227,7 @@ fn the_end_ends_all_waits() {
 /// What a sender's memory faults away from is sent nevertheless, once and whole.
 #[test]
 fn a_send_that_faults_is_sent() {
-    explore(Preemptions(3), || {
+    explore_weak(Preemptions(3), || {
         let channel = task::channel(Mode::Unicast, 4);
         let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
         let sends = thread::spawn(move || Send::new(1).faulting(1).run(&sender).unwrap());
@@ -328,42 +238,86 @@ fn a_send_that_faults_is_sent() {
     });
 }
 
+/// Who polls beside a receive that ends is not forgotten: the receive may have been what was woken.
+#[test]
+fn who_polls_beside_a_receive_hears() {
+    explore_weak(Preemptions(2), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (both, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+        let polls = {
+            let both = both.clone();
+
+            thread::spawn(move || task::poll(&both, events::READABLE))
+        };
+        let sends = thread::spawn(move || Send::new(1).run(&sender).unwrap());
+
+        // Who gets the message sends another one in its place.
+        if Receive::waiting().run_cancelled(&both).is_some() {
+            Send::new(2).run(&both).unwrap();
+        }
+        polls.join().unwrap();
+        sends.join().unwrap();
+    });
+}
+
+/// Who is woken for one message and receives another one hands on.
+#[test]
+fn two_that_wait_get_two_messages() {
+    explore_weak(Preemptions(2), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let receivers = [task::attach(&channel, 2), task::attach(&channel, 3)];
+        let sender = task::attach_sender(&channel, 4);
+        let receivers = receivers
+            .map(|receiver| thread::spawn(move || Receive::waiting().run(&receiver).unwrap()));
+
+        Send::new(1).run(&sender).unwrap();
+        Send::new(2).run(&sender).unwrap();
+        assert_same(
+            receivers.map(|receiver| receiver.join().unwrap()).into(),
+            vec![1, 2],
+        );
+    });
+}
+
 /// Several who wait for room, several who wait for messages: all of it gets through.
+#[cfg(feature = "shuttle")]
 #[test]
 fn everything_gets_through() {
-    for mode in [Mode::Unicast, Mode::Multicast] {
-        explore(Preemptions(1), move || {
+    for mode in [Mode::Unicast, Mode::Broadcast, Mode::Multicast] {
+        explore_weak(Preemptions(0), move || {
             let channel = task::channel(mode, 2);
-            let (each, members) = (SIZES.pick(1, 3), SIZES.pick(2, 3));
-            let sender = |sender: u32| {
-                let subscriber = task::attach_sender(&channel, 10 + sender);
+            let sender = |sender: u8| {
+                let subscriber = task::attach_sender(&channel, 10 + u32::from(sender));
 
                 thread::spawn(move || {
-                    for n in 0..each {
-                        let value = sender as u8 * 16 + n + 1;
+                    for n in 1..=3 {
+                        let value = sender * 16 + n;
 
                         Send::new(value).waiting().run(&subscriber).unwrap();
                     }
                 })
             };
+            let copies = if mode == Mode::Broadcast { 3 } else { 1 };
             let receiver = |id| {
                 let subscriber = task::attach(&channel, id);
 
                 thread::spawn(move || {
-                    (0..each)
+                    (0..3 * copies)
                         .map(|_| Receive::waiting().run(&subscriber).unwrap())
                         .collect::<Vec<_>>()
                 })
             };
-            let receivers: Vec<_> = (1..=members).map(receiver).collect();
-            let senders: Vec<_> = (1..=members).map(sender).collect();
+            let receivers = [1, 2, 3].map(receiver);
+            let senders = [1, 2, 3].map(sender);
 
-            senders
-                .into_iter()
-                .for_each(|sender| sender.join().unwrap());
+            for sender in senders {
+                sender.join().unwrap();
+            }
             let received = receivers.into_iter().flat_map(|r| r.join().unwrap());
-            let sent = (1..=members as u8).flat_map(|s| (0..each).map(move |n| s * 16 + n + 1));
-            assert_same(received.collect(), sent.collect());
+            let sent = (1..=3).flat_map(|sender| (1..=3).map(move |n| sender * 16 + n));
+            let sent: Vec<u8> = sent.collect();
+
+            assert_same(received.collect(), sent.repeat(copies));
         });
     }
 }
