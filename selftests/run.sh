@@ -160,7 +160,7 @@ run_reloading() {
 
 # Ten minutes, and more in proportion where many messages are asked for.
 run_stress() {
-	run_one stress_wait $((600 + ${IOIPC_STRESS:-4000} / 50)) stress_wait
+	run_one stress_wait $((600 + ${IOIPC_STRESS:-2000} / 50)) stress_wait
 }
 
 export IOIPC_MODULE
@@ -176,7 +176,7 @@ for test in $tests; do
 	case $test in
 	kunit)	run_kunit ;;
 	wrap)	run_wrap ;;
-	unload)	run_reloading unload $((120 + ${IOIPC_CYCLES:-30} * 3)) ;;
+	unload)	run_reloading unload $((120 + ${IOIPC_CYCLES:-15} * 3)) ;;
 	leak)	run_reloading leak 900 ;;
 	fail_*)	run_one "$test" 3600 "$test" ;;
 	stress_wait)	run_stress ;;

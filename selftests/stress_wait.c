@@ -3,7 +3,7 @@
  * Many messages between tasks that wait for each other, with and without pauses
  * at random. Each has to come, in order, and nobody may stall: no wake-up is
  * lost. IOIPC_STRESS is the number of messages for each case; without it there
- * are 4000, and 400 where polling threads compete for few processors.
+ * are 2000, and 200 where polling threads compete for few processors.
  */
 #include <sched.h>
 #include <signal.h>
@@ -109,7 +109,7 @@ FIXTURE_SETUP(stress)
 {
 	const char *number = getenv("IOIPC_STRESS");
 
-	self->total = variant->setup & IORING_SETUP_SQPOLL ? 400 : 4000;
+	self->total = variant->setup & IORING_SETUP_SQPOLL ? 200 : 2000;
 	if (number)
 		self->total = strtoul(number, NULL, 10);
 	self->flags = variant->flags;

@@ -388,7 +388,7 @@ static int wait_and_be_killed(unsigned int setup)
 TEST_F_TIMEOUT(module, while_requests_wait, 1800)
 {
 	const char *number = getenv("IOIPC_CYCLES");
-	int i, cycles = number ? atoi(number) : 30;
+	int i, cycles = number ? atoi(number) : 15;
 	struct buffers buffers;
 	struct ring ring;
 

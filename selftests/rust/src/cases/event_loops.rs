@@ -26,8 +26,8 @@ pub const CASES: Cases = &[
     ("tokio_sender_and_receiver", tokio_sender_and_receiver),
 ];
 
-/// Messages through each loop, and how many the channel holds.
-const COUNT: u64 = 2000;
+/// Messages through each loop, at most, and how many the channel holds.
+const MOST: u64 = 2000;
 const ENTRIES: u32 = 8;
 
 /// An epoll instance.
@@ -135,6 +135,7 @@ fn while_sending(
     kind: Kind,
     receive: impl Fn(&Subscriber<'_>) -> Result<Vec<u64>>,
 ) -> Result<()> {
+    let count = setup.share(MOST);
     let ring = Ring::new(setup)?;
     let channel = ring.create(&channel_of(kind))?;
     let id = channel.id();
@@ -145,11 +146,11 @@ fn while_sending(
             let ring = Ring::new(setup)?;
             let sender = ring.attach(id, abi::SUB_SEND)?;
 
-            send_waiting(&mut InFlight::new(&ring)?, sender.id(), 0..COUNT)?;
+            send_waiting(&mut InFlight::new(&ring)?, sender.id(), 0..count)?;
             Ok(ring.register_destroy(id)?)
         });
 
-        in_order(&receive(&receiver)?, COUNT)?;
+        in_order(&receive(&receiver)?, count)?;
         join(other)
     })
 }
@@ -283,10 +284,10 @@ async fn receive_all(receiver: &Subscriber<'_>) -> Result<Vec<u64>> {
     }
 }
 
-async fn send_all(sender: &Subscriber<'_>) -> Result<()> {
+async fn send_all(sender: &Subscriber<'_>, count: u64) -> Result<()> {
     let file = watch(sender, Interest::WRITABLE)?;
 
-    for number in 0..COUNT {
+    for number in 0..count {
         loop {
             let mut ready = tokio::time::timeout(LIMIT, file.writable())
                 .await
@@ -314,6 +315,8 @@ fn tokio_receiver(setup: Setup) -> Result<()> {
 
 /// Neither side has a request that waits: all waiting is tokio's.
 fn tokio_sender_and_receiver(setup: Setup) -> Result<()> {
+    let count = setup.share(MOST);
+
     for kind in Kind::ALL {
         let ring = Ring::new(setup)?;
         let channel = ring.create(&channel_of(kind))?;
@@ -325,11 +328,11 @@ fn tokio_sender_and_receiver(setup: Setup) -> Result<()> {
                 let ring = Ring::new(setup)?;
                 let sender = ring.attach(id, abi::SUB_SEND)?;
 
-                block_on(send_all(&sender))?;
+                block_on(send_all(&sender, count))?;
                 Ok(ring.register_destroy(id)?)
             });
 
-            in_order(&block_on(receive_all(&receiver))?, COUNT)?;
+            in_order(&block_on(receive_all(&receiver))?, count)?;
             join(other)
         })?;
     }

@@ -32,7 +32,7 @@ fn recv_multishot(ring: &Ring, receiver: u32, count: u64) -> Result<()> {
 
 /// Thousands of messages through a ring of four, whose sender waits for room.
 fn multishot_small_ring(setup: Setup) -> Result<()> {
-    const COUNT: u64 = 5000;
+    let count = setup.share(5000);
 
     for kind in Kind::ALL {
         let ring = Ring::new(setup)?;
@@ -43,9 +43,9 @@ fn multishot_small_ring(setup: Setup) -> Result<()> {
         let receiver = channel.attach(abi::SUB_RECV)?;
 
         thread::scope(|scope| {
-            let sender = spawn_sender(scope, setup, channel.id(), COUNT);
+            let sender = spawn_sender(scope, setup, channel.id(), count);
 
-            recv_multishot(&ring, receiver.id(), COUNT)?;
+            recv_multishot(&ring, receiver.id(), count)?;
             join(sender)
         })?;
     }
@@ -55,7 +55,7 @@ fn multishot_small_ring(setup: Setup) -> Result<()> {
 /// Several receivers of one channel: each message reaches one of them.
 fn multishot_workers(setup: Setup) -> Result<()> {
     for kind in [Kind::Unicast, Kind::Multicast] {
-        through_workers(setup, kind, 5000, work)?;
+        through_workers(setup, kind, setup.share(5000), work)?;
     }
     Ok(())
 }
@@ -77,7 +77,7 @@ fn work(requests: &mut InFlight<'_>, receiver: u32) -> Result<Vec<u64>> {
 }
 
 fn multishot_across_processes(setup: Setup) -> Result<()> {
-    const COUNT: u64 = 3000;
+    let count = setup.share(3000);
 
     for kind in Kind::ALL {
         let ring = Ring::new(setup)?;
@@ -87,9 +87,9 @@ fn multishot_across_processes(setup: Setup) -> Result<()> {
             ..of_kind(kind)
         })?;
         let receiver = channel.attach(abi::SUB_RECV)?;
-        let other = Helper::start(setup, "feed", &[some_key(1), COUNT])?;
+        let other = Helper::start(setup, "feed", &[some_key(1), count])?;
 
-        recv_multishot(&ring, receiver.id(), COUNT)?;
+        recv_multishot(&ring, receiver.id(), count)?;
         other.finish()?;
     }
     Ok(())

@@ -24,8 +24,7 @@ pub const CASES: Cases = &[
 
 /// Thousands of messages through a ring of two, both sides waiting.
 fn wait_small_ring(setup: Setup) -> Result<()> {
-    // Two polling threads and two tasks take long on two processors.
-    let count = if setup == Setup::SqPoll { 300 } else { 3000 };
+    let count = setup.share(3000);
 
     for kind in Kind::ALL {
         let ring = Ring::new(setup)?;
@@ -47,8 +46,7 @@ fn wait_small_ring(setup: Setup) -> Result<()> {
 
 /// There and back, each side waiting for the other.
 fn wait_ping_pong(setup: Setup) -> Result<()> {
-    const COUNT: u64 = 1000;
-
+    let count = setup.share(1000);
     let ring = Ring::new(setup)?;
     let there = ring.create(&ChannelConfig::default())?;
     let back = ring.create(&ChannelConfig::default())?;
@@ -63,7 +61,7 @@ fn wait_ping_pong(setup: Setup) -> Result<()> {
             let sender = ring.attach(back, abi::SUB_SEND)?;
             let mut requests = InFlight::new(&ring)?;
 
-            for number in 0..COUNT {
+            for number in 0..count {
                 recv_waiting(&mut requests, receiver.id(), number..number + 1)?;
                 send_waiting(&mut requests, sender.id(), number..number + 1)?;
             }
@@ -71,7 +69,7 @@ fn wait_ping_pong(setup: Setup) -> Result<()> {
         });
         let mut requests = InFlight::new(&ring)?;
 
-        for number in 0..COUNT {
+        for number in 0..count {
             send_waiting(&mut requests, sender.id(), number..number + 1)?;
             recv_waiting(&mut requests, receiver.id(), number..number + 1)?;
         }
@@ -82,8 +80,7 @@ fn wait_ping_pong(setup: Setup) -> Result<()> {
 /// Each sender's messages keep their order, whoever else waits for room.
 fn wait_many_senders(setup: Setup) -> Result<()> {
     const SENDERS: usize = 4;
-    const EACH: u64 = 500;
-
+    let each = setup.share(500);
     let ring = Ring::new(setup)?;
     let channel = ring.create(&ChannelConfig {
         entries: 2,
@@ -93,13 +90,13 @@ fn wait_many_senders(setup: Setup) -> Result<()> {
 
     thread::scope(|scope| {
         let senders: Vec<_> = (0..SENDERS)
-            .map(|_| spawn_sender(scope, setup, channel.id(), EACH))
+            .map(|_| spawn_sender(scope, setup, channel.id(), each))
             .collect();
         let mut requests = InFlight::new(&ring)?;
         let mut next_of = HashMap::new();
         let len = size_of::<abi::MsgHdr>() + 8;
 
-        for _ in 0..SENDERS as u64 * EACH {
+        for _ in 0..SENDERS as u64 * each {
             let flags = abi::RECV_WAIT | abi::RECV_HDR;
 
             requests.start([Request::recv(receiver.id(), len).with(flags)])?;
@@ -112,7 +109,7 @@ fn wait_many_senders(setup: Setup) -> Result<()> {
             *expected += 1;
         }
         ensure!(
-            next_of.len() == SENDERS && next_of.values().all(|&count| count == EACH),
+            next_of.len() == SENDERS && next_of.values().all(|&count| count == each),
             "messages of each sender: {next_of:?}"
         );
         senders.into_iter().try_for_each(join)
@@ -122,7 +119,7 @@ fn wait_many_senders(setup: Setup) -> Result<()> {
 /// Several receivers wait on one channel: each message reaches one of them.
 fn wait_workers(setup: Setup) -> Result<()> {
     for kind in [Kind::Unicast, Kind::Multicast] {
-        through_workers(setup, kind, 3000, work)?;
+        through_workers(setup, kind, setup.share(3000), work)?;
     }
     Ok(())
 }
@@ -153,15 +150,15 @@ fn keyed(kind: Kind) -> ChannelConfig {
 
 /// Another process sends and waits for room.
 fn wait_across_processes(setup: Setup) -> Result<()> {
-    const COUNT: u64 = 2000;
+    let count = setup.share(2000);
 
     for kind in Kind::ALL {
         let ring = Ring::new(setup)?;
         let channel = ring.create(&keyed(kind))?;
         let receiver = channel.attach(abi::SUB_RECV)?;
-        let other = Helper::start(setup, "feed", &[some_key(1), COUNT])?;
+        let other = Helper::start(setup, "feed", &[some_key(1), count])?;
 
-        recv_waiting(&mut InFlight::new(&ring)?, receiver.id(), 0..COUNT)?;
+        recv_waiting(&mut InFlight::new(&ring)?, receiver.id(), 0..count)?;
         other.finish()?;
     }
     Ok(())
