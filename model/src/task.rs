@@ -213,7 +213,7 @@ impl Receive {
         self
     }
 
-    fn issue(&self, subscriber: &Subscriber, flags: IssueFlags) -> Outcome {
+    pub(crate) fn issue(&self, subscriber: &Subscriber, flags: IssueFlags) -> Outcome {
         recv::issue(Prepared::new(&self.req, &self.command), subscriber, flags)
     }
 

@@ -5,7 +5,11 @@
 
 use crate::{
     delivery::Mode,
-    rfl::wait_queue::{events, PollRequest, Waiter},
+    rfl::{
+        anon_file::AnonFile,
+        io_uring::{IssueFlags, Outcome},
+        wait_queue::{events, PollRequest, Waiter},
+    },
     ring::Ring,
     task::{self, Receive, Send},
     tests::{assert_same, explore_weak, record},
@@ -257,6 +261,35 @@ fn who_polls_beside_a_receive_hears() {
         }
         polls.join().unwrap();
         sends.join().unwrap();
+    });
+}
+
+/// Who polls beside a receive that has ended is told of a message, though it is another member's
+/// receive that is woken to take it.
+#[test]
+fn who_polls_is_told_though_a_receive_is_chosen() {
+    explore_weak(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (chosen, polled) = (task::attach(&channel, 2), task::attach(&channel, 3));
+        let sender = task::attach_sender(&channel, 4);
+
+        // It is woken, and does not come before the other has heard.
+        let slow = Receive::waiting();
+        assert_eq!(slow.issue(&chosen, IssueFlags::default()), Outcome::WAIT);
+        let waiter = Waiter::new(events::READABLE);
+        let armed = PollRequest::new(events::READABLE, Some(waiter));
+        assert_eq!(chosen.poll(&armed), 0);
+
+        let polls = {
+            let polled = polled.clone();
+
+            thread::spawn(move || task::poll(&polled, events::READABLE))
+        };
+        assert_eq!(Receive::waiting().run_cancelled(&polled), None);
+        Send::new(1).run(&sender).unwrap();
+        polls.join().unwrap();
+        drop(armed);
+        assert_eq!(slow.run(&chosen), Ok(1));
     });
 }
 
