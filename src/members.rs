@@ -3,174 +3,17 @@
 //! Who is attached to a channel, and who of them sleeps.
 
 use super::{
+    member::{Member, DOOR},
     rfl::{
-        atomic::{full_barrier, Word32, Word64},
+        atomic::{full_barrier, Word32},
         inode::Access,
-        wait_queue::{events, WaitQueue},
+        wait_queue::events,
     },
-    send_queue::SendQueue,
 };
-use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, c_str, prelude::*, static_lock_class, sync::Arc};
+use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, prelude::*, sync::Arc};
 
 /// Subscribers a channel can have.
 const MAX_SUBSCRIBERS: usize = 4096;
-
-/// The id of the member that stands for all who send by the channel's id.
-pub(crate) const DOOR: u32 = 0;
-
-/// What a subscriber may do.
-#[derive(Clone, Copy)]
-pub(crate) struct Rights {
-    pub(crate) send: bool,
-    pub(crate) recv: bool,
-}
-
-impl Rights {
-    pub(crate) fn allow(self, access: Access) -> bool {
-        match access {
-            Access::Read => self.recv,
-            Access::Write => self.send,
-        }
-    }
-}
-
-/// A subscriber, or the door, as its channel knows it.
-#[pin_data]
-pub(crate) struct Member {
-    /// The subscriber's id, or [`DOOR`].
-    pub(crate) id: u32,
-    pub(crate) rights: Rights,
-    /// Receivers: everything below this position is nothing (more) for this one.
-    pub(crate) cursor: Word64,
-    /// What it may do now without further questions: [`Access`] as bits. Written under the lock of
-    /// [`Members`].
-    granted: Word32,
-    detached: Word32,
-    /// Receives that wait.
-    receives: Word32,
-    /// Not 0 where one of several receivers was to be woken, it was this one, and none of its
-    /// receives has looked since.
-    chosen: Word32,
-    /// Sends that wait.
-    #[pin]
-    pub(crate) sends: SendQueue,
-    /// Those who wait for a message.
-    #[pin]
-    pub(crate) readers: WaitQueue,
-    /// Those who poll for room.
-    #[pin]
-    pub(crate) writers: WaitQueue,
-    /// Sends that wait for room, and who polls exclusively; first come, first woken.
-    #[pin]
-    pub(crate) senders: WaitQueue,
-    /// How often somebody was woken on either queue; written under the lock of [`Members`].
-    wakeups: [Word64; 2],
-}
-
-impl Member {
-    pub(crate) fn new(id: u32, rights: Rights) -> Result<Arc<Self>> {
-        Arc::pin_init(
-            pin_init!(Self {
-                id,
-                rights,
-                cursor: Word64::new(0),
-                granted: Word32::new(0),
-                detached: Word32::new(0),
-                receives: Word32::new(0),
-                chosen: Word32::new(0),
-                sends <- SendQueue::new(),
-                readers <- WaitQueue::new(c_str!("Member::readers"), static_lock_class!()),
-                writers <- WaitQueue::new(c_str!("Member::writers"), static_lock_class!()),
-                senders <- WaitQueue::new(c_str!("Member::senders"), static_lock_class!()),
-                wakeups: [Word64::new(0), Word64::new(0)],
-            }),
-            GFP_KERNEL_ACCOUNT,
-        )
-    }
-
-    /// Whether the member may do this without further questions.
-    #[inline(always)]
-    pub(crate) fn is_granted(&self, access: Access) -> bool {
-        self.granted.load_relaxed() & access as u32 != 0
-    }
-
-    /// Lets the member use its right without further questions.
-    fn grant(&self, access: Access) {
-        if self.rights.allow(access) {
-            self.granted
-                .store_relaxed(self.granted.load_relaxed() | access as u32);
-        }
-    }
-
-    /// Has the member ask again.
-    fn revoke(&self, access: Access) {
-        self.granted
-            .store_relaxed(self.granted.load_relaxed() & !(access as u32));
-    }
-
-    #[inline]
-    pub(crate) fn is_detached(&self) -> bool {
-        // Acquire: pairs with the release in `Members::remove()`. litmus: detached
-        self.detached.load_acquire() != 0
-    }
-
-    /// How many receives wait.
-    pub(crate) fn receives(&self) -> u32 {
-        self.receives.load_relaxed()
-    }
-
-    /// Counts a receive that begins to wait.
-    pub(crate) fn receive_waits(&self) {
-        self.receives.add(1);
-    }
-
-    /// Counts a receive that waits no longer.
-    pub(super) fn receive_ends(&self) {
-        self.receives.add(-1);
-    }
-
-    /// A receive is about to look for messages: it sees what this member was chosen for.
-    #[inline(always)]
-    pub(crate) fn receive_looks(&self) {
-        if self.chosen.load_relaxed() != 0 {
-            // litmus: looks
-            self.chosen.take();
-        }
-    }
-
-    /// Whether this member was chosen for a message, and none of its receives has looked since.
-    pub(super) fn is_chosen(&self) -> bool {
-        // Also orders the end of the receive before all that follows. litmus: chosen, poller
-        self.chosen.take()
-    }
-
-    /// What this member sleeps for when there is no message.
-    fn wait_for_message(&self) -> Wait {
-        if self.receives() != 0 {
-            Wait::Receive
-        } else {
-            Wait::Poll
-        }
-    }
-
-    /// How often this member was woken for a message, and for room.
-    pub(crate) fn wakeups(&self) -> [u64; 2] {
-        [0, 1].map(|queue: usize| self.wakeups[queue].load_relaxed())
-    }
-
-    fn count_wakeup(&self, queue: usize) {
-        let count = &self.wakeups[queue];
-
-        count.store_relaxed(count.load_relaxed() + 1);
-    }
-
-    /// Tells everybody who waits, for whatever, that this subscriber or its channel has ended.
-    pub(super) fn wake_for_end(&self) {
-        self.readers.wake_for_end();
-        self.writers.wake_for_end();
-        self.senders.wake_for_end();
-    }
-}
 
 /// What a subscriber can sleep for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -183,6 +26,17 @@ pub(crate) enum Wait {
     Room,
     /// Room for a message, for a send that waits.
     Send,
+}
+
+impl Wait {
+    /// What a member sleeps for when there is no message for it.
+    fn for_message(member: &Member) -> Self {
+        if member.receives() != 0 {
+            Self::Receive
+        } else {
+            Self::Poll
+        }
+    }
 }
 
 const MESSAGE: [Wait; 2] = [Wait::Receive, Wait::Poll];
@@ -377,7 +231,7 @@ impl Members {
     /// Marks a member as sleeping for a message.
     pub(crate) fn sleep_for_message(&mut self, id: u32, asleep: &SleepCounts) {
         if let Ok(at) = self.search(id) {
-            self.fall_asleep(at, self.entries[at].member.wait_for_message(), asleep);
+            self.fall_asleep(at, Wait::for_message(&self.entries[at].member), asleep);
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::{
     channel::Channel,
-    members::Member,
+    member::Member,
     rfl::{
         inode::Access,
         io_uring::{IssueFlags, Outcome, Prepared, Request, Sqe},

@@ -8,7 +8,7 @@ use super::{
     channel::{Channel, Parameters},
     delivery::Mode,
     handles::Handles,
-    members::{Member, Rights, DOOR},
+    member::{Member, Rights, DOOR},
     ops,
     registry::{Entry, Key},
     rfl::{

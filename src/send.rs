@@ -4,7 +4,7 @@
 
 use super::{
     channel::{Channel, Region},
-    members::Member,
+    member::Member,
     rfl::{
         inode::Access,
         io_uring::{IssueFlags, Outcome, Prepared, Sqe},

@@ -4,7 +4,7 @@
 
 use super::{
     channel::Channel,
-    members::{Member, DOOR},
+    member::{Member, DOOR},
     rfl::{
         anon_file::{AnonFile, FileOperations},
         inode::Access,

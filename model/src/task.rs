@@ -6,7 +6,7 @@
 use crate::{
     channel::{Channel, Parameters},
     delivery::Mode,
-    members::{Member, Rights},
+    member::{Member, Rights},
     recv::{self, RecvCommand},
     rfl::{
         anon_file::AnonFile,

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::{
-    members::Rights,
+    member::Rights,
     register::tests::channel,
     ring::Record,
     uapi::channel_flags::{BROADCAST, PRIVATE},

@@ -3,6 +3,7 @@
 //! KUnit tests of the table of members.
 
 use super::*;
+use crate::member::Rights;
 
 const ALL_RIGHTS: Rights = Rights {
     send: true,
@@ -35,6 +36,7 @@ fn granted(member: &Member) -> [bool; 2] {
 #[kunit_tests(io_uring_ipc_members)]
 mod suite {
     use super::*;
+    use crate::member::Rights;
 
     #[test]
     fn ids_are_kept_in_order() -> Result {

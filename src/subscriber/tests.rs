@@ -4,7 +4,7 @@
 //! channel keeps out is for `selftests/rights.c`.
 
 use super::*;
-use crate::{members::Rights, register::tests::channel, uapi::channel_flags};
+use crate::{member::Rights, register::tests::channel, uapi::channel_flags};
 use kernel::{fs::File, sync::aref::ARef};
 
 fn attach(flags: u32, send: bool, recv: bool) -> Result<(Subscriber, ARef<File>)> {
