@@ -85,6 +85,8 @@ _Static_assert(IOIPC_SUB_SEND == 1, "SEND");
 _Static_assert(IOIPC_SUB_RECV == 2, "RECV");
 _Static_assert(IOIPC_SUB_BOTH == 3, "BOTH");
 _Static_assert(IOIPC_SUB_REPLAY == 4, "REPLAY");
+_Static_assert(IOIPC_SUB_LOSSY == 8, "LOSSY");
+_Static_assert(IOIPC_F_LOSSY == 8, "F_LOSSY");
 _Static_assert(IOIPC_RECV_HDR == 4, "HDR");
 _Static_assert(IOIPC_RECV_TRUNC == 8, "TRUNC");
 

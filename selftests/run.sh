@@ -11,13 +11,14 @@
 # IOIPC_TEST_MODULE  the module's file built with IOIPC_TEST=1: with the
 #                    first_position parameter and the KUnit suites
 # IOIPC_STRESS       messages for each case of stress_wait, for more than a few
+# IOIPC_LOSSY        messages sent at full speed in lossy, for more than a few
 # IOIPC_CYCLES       how often unload loads and unloads with requests waiting
 
 dir=${1:-$(dirname "$0")}
 dir=$(cd "$dir" && pwd) || exit 2
 [ $# -gt 0 ] && shift
 
-all="abi abi_kernel params basic names rights delivery lifetime mmap poll fault
+all="abi abi_kernel params basic names rights delivery lossy lifetime mmap poll fault
 account rfc wait multishot buffers send_wait cancel handon flags fail_calls
 fail_requests stress_wait unload leak kunit wrap"
 tests=${*:-$all}
@@ -180,6 +181,7 @@ for test in $tests; do
 	leak)	run_reloading leak 900 ;;
 	fail_*)	run_one "$test" 3600 "$test" ;;
 	stress_wait)	run_stress ;;
+	lossy)	run_one lossy $((120 + ${IOIPC_LOSSY:-0} / 5000)) lossy ;;
 	*)	run_one "$test" 120 "$test" ;;
 	esac
 done

@@ -56,6 +56,8 @@ pub(crate) struct Parameters {
     pub(crate) mode: Mode,
     /// Permission is checked for every message, and the region cannot be mapped.
     pub(crate) private: bool,
+    /// Broadcast: all receivers are lossy.
+    pub(crate) lossy: bool,
     /// A power of two.
     pub(crate) ring_entries: u32,
     pub(crate) max_msg_size: u32,
@@ -266,6 +268,26 @@ impl Channel {
     #[inline(always)]
     pub(crate) fn find(&self, member: &Member) -> Option<Found<'_>> {
         self.ring.find(&member.cursor, member.id)
+    }
+
+    /// How many messages `member` has lost since the last one whose header has said so, if its next
+    /// one is still at `position`.
+    pub(crate) fn lost_before(&self, member: &Member, position: u64) -> Option<u64> {
+        let _members = self.members.lock();
+
+        // Nobody is being overrun now.
+        (member.cursor.load_relaxed() == position).then(|| member.losses.unreported())
+    }
+
+    /// As [`Ring::pass`], for a message with whose header so many losses have been reported.
+    pub(crate) fn pass_and_report(&self, member: &Member, position: u64, lost: u64) -> bool {
+        let _members = self.members.lock();
+        let passed = self.ring.pass(&member.cursor, position);
+
+        if passed {
+            member.losses.reported(lost);
+        }
+        passed
     }
 
     /// Marks `member` as sleeping for a message. The caller looks for one once more after this.

@@ -22,6 +22,8 @@ mod handles;
 #[deny(unsafe_code)]
 mod id_table;
 #[deny(unsafe_code)]
+mod losses;
+#[deny(unsafe_code)]
 mod member;
 #[deny(unsafe_code)]
 mod members;

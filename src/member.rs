@@ -3,6 +3,7 @@
 //! A subscriber, or the door, as its channel knows it.
 
 use super::{
+    losses::Losses,
     rfl::{
         atomic::{Word32, Word64},
         inode::Access,
@@ -31,14 +32,24 @@ impl Rights {
     }
 }
 
+/// How a receiver is served.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Service {
+    /// Broadcast: it holds no sender up, and loses what it is too slow for.
+    pub(crate) lossy: bool,
+}
+
 /// A subscriber, or the door, as its channel knows it.
 #[pin_data]
 pub(crate) struct Member {
     /// The subscriber's id, or [`DOOR`].
     pub(crate) id: u32,
     pub(crate) rights: Rights,
+    pub(crate) service: Service,
     /// Receivers: everything below this position is nothing (more) for this one.
     pub(crate) cursor: Word64,
+    /// Lossy receivers.
+    pub(crate) losses: Losses,
     /// What it may do now without further questions: [`Access`] as bits. Written under the lock of
     /// [`Members`].
     granted: Word32,
@@ -65,12 +76,14 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn new(id: u32, rights: Rights) -> Result<Arc<Self>> {
+    pub(crate) fn new(id: u32, rights: Rights, service: Service) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 id,
                 rights,
+                service,
                 cursor: Word64::new(0),
+                losses: Losses::new(),
                 granted: Word32::new(0),
                 detached: Word32::new(0),
                 receives: Word32::new(0),

@@ -105,6 +105,8 @@ impl Entry {
 pub(crate) struct Members {
     entries: KVec<Entry>,
     receivers: usize,
+    /// Those of them that are lossy.
+    lossy: usize,
     /// The id after which the next one to be woken for a multicast message is looked for.
     last_woken: u32,
     /// The same for waiting sends.
@@ -116,6 +118,7 @@ impl Members {
         Self {
             entries: KVec::new(),
             receivers: 0,
+            lossy: 0,
             last_woken: DOOR,
             last_sender: DOOR,
         }
@@ -140,6 +143,10 @@ impl Members {
 
     pub(crate) fn nr_receivers(&self) -> usize {
         self.receivers
+    }
+
+    pub(crate) fn nr_lossy(&self) -> usize {
+        self.lossy
     }
 
     pub(crate) fn has_spare(&self) -> bool {
@@ -170,7 +177,7 @@ impl Members {
         let Err(at) = self.search(member.id) else {
             return Err(EEXIST);
         };
-        let receives = member.rights.recv;
+        let (receives, lossy) = (member.rights.recv, member.service.lossy);
 
         for &access in granted {
             member.grant(access);
@@ -184,6 +191,7 @@ impl Members {
             .insert_within_capacity(at, entry)
             .map_err(|_| ENOMEM)?;
         self.receivers += usize::from(receives);
+        self.lossy += usize::from(lossy);
         Ok(())
     }
 
@@ -198,6 +206,7 @@ impl Members {
         entry.member.revoke(Access::Write);
         entry.member.detached.store_release(1);
         self.receivers -= usize::from(entry.member.rights.recv);
+        self.lossy -= usize::from(entry.member.service.lossy);
         Some(entry.member)
     }
 
@@ -216,6 +225,24 @@ impl Members {
             // Acquire: pairs with `Ring::pass()`. litmus: pass
             .map(|entry| entry.member.cursor.load_acquire())
             .min()
+    }
+
+    /// The lowest cursor of those that hold senders up.
+    pub(crate) fn slowest_lossless_cursor(&self) -> Option<u64> {
+        self.entries
+            .iter()
+            .filter(|entry| entry.member.rights.recv && !entry.member.service.lossy)
+            // Acquire: as above. litmus: pass
+            .map(|entry| entry.member.cursor.load_acquire())
+            .min()
+    }
+
+    /// All that senders may overrun.
+    pub(crate) fn lossy(&self) -> impl Iterator<Item = &Member> {
+        self.entries
+            .iter()
+            .map(|entry| &*entry.member)
+            .filter(|member| member.service.lossy)
     }
 
     /// Marks a member as sleeping. It has to look again afterwards, past a full barrier.

@@ -8,7 +8,6 @@ use super::{
     rfl::{
         inode::Access,
         io_uring::{IssueFlags, Outcome, Prepared, Request, Sqe},
-        preempt,
         user_buffer::UserBuffer, //
     },
     ring::Found,
@@ -20,9 +19,9 @@ use kernel::prelude::*;
 
 const HEADER_LEN: usize = size_of::<MessageHeader>();
 
-/// How often a receive faults its buffer in before it gives up. Once is enough, unless somebody
-/// takes the pages away all the time.
-const MAX_FAULTS: u32 = 16;
+/// How often a lossy receiver is overrun by the message that it is copying before others have their
+/// turn: no task is kept here by those who send faster than it can copy.
+const MAX_OVERRUNS: u32 = 32;
 
 /// How many messages a multishot receive takes before others have their turn, as
 /// `MULTISHOT_MAX_RETRY` in `io_uring/net.c`.
@@ -159,16 +158,6 @@ struct Received {
     cqe_flags: u32,
 }
 
-/// How an attempt to copy a message ended.
-enum Copied {
-    /// It is this receiver's; so many bytes, with the header if that is wanted.
-    Whole(usize),
-    /// Somebody else has got the message.
-    Lost,
-    /// A page of the buffer was not there.
-    Fault,
-}
-
 /// A receive under way.
 #[derive(Clone, Copy)]
 struct Receive<'a> {
@@ -250,14 +239,27 @@ impl<'a> Receive<'a> {
 
     #[inline(always)]
     fn next(self) -> Result<Option<Received>> {
+        let mut failures = 0;
+
         while let Some(found) = self.find()? {
             let received = self.receive(found)?;
 
             if received.is_some() {
                 return Ok(received);
             }
+            if self.cannot_keep_up(&mut failures) {
+                break;
+            }
         }
         Ok(None)
+    }
+
+    /// Whether a receive that has got no message once more is to leave it at that.
+    #[cold]
+    fn cannot_keep_up(self, failures: &mut u32) -> bool {
+        *failures += 1;
+        // Who has overrun it sends a message, for which this receiver is woken.
+        self.member().service.lossy && *failures >= MAX_OVERRUNS
     }
 
     /// Receives what is there, up to a limit, with a completion for each message.
@@ -277,6 +279,7 @@ impl<'a> Receive<'a> {
     #[inline(always)]
     fn burst(self, flags: IssueFlags, messages: &mut u32) -> Result<Option<Outcome>> {
         let mut next = self.find()?;
+        let mut failures = 0;
 
         while *messages != BURST {
             if next.is_none() && flags.is_woken_multishot() {
@@ -293,6 +296,9 @@ impl<'a> Receive<'a> {
             let behind = self.find();
             let Some(Received { bytes, cqe_flags }) = received else {
                 next = behind?;
+                if self.cannot_keep_up(&mut failures) {
+                    break;
+                }
                 continue;
             };
             let cqe_flags = match behind {
@@ -367,142 +373,7 @@ impl<'a> Receive<'a> {
             whole.min(buffer.len()) as u32
         }
     }
-
-    /// Copies a message, and makes it this receiver's. Returns its length, or
-    /// nothing where somebody else has got the message.
-    #[inline(always)]
-    fn copy(self, found: Found<'a>, buffer: UserBuffer) -> Result<Option<usize>> {
-        match self.copy_once(found, buffer)? {
-            Copied::Whole(len) => Ok(Some(len)),
-            Copied::Lost => Ok(None),
-            Copied::Fault => self.copy_again(found, buffer),
-        }
-    }
-
-    /// Tries as long as it takes for the buffer's pages to be there.
-    #[cold]
-    fn copy_again(self, found: Found<'a>, buffer: UserBuffer) -> Result<Option<usize>> {
-        for _ in 0..MAX_FAULTS {
-            self.fault_in(found, buffer)?;
-            match self.copy_once(found, buffer)? {
-                Copied::Whole(len) => return Ok(Some(len)),
-                Copied::Lost => return Ok(None),
-                Copied::Fault => {}
-            }
-        }
-        Err(EFAULT)
-    }
-
-    /// What a message of `len` bytes and its header are.
-    #[inline(always)]
-    fn whole(self, len: usize) -> usize {
-        if self.command().wants_header() {
-            HEADER_LEN + len
-        } else {
-            len
-        }
-    }
-
-    /// Makes the pages present that the message needs.
-    #[inline(never)]
-    fn fault_in(self, found: Found<'a>, buffer: UserBuffer) -> Result {
-        let len = self.whole(found.len() as usize);
-
-        buffer.first(len).fault_in_writeable()
-    }
-
-    #[inline(always)]
-    fn copy_once(self, found: Found<'a>, buffer: UserBuffer) -> Result<Copied> {
-        if self.channel().parameters.mode.receivers_compete() {
-            self.take(found, buffer)
-        } else {
-            self.read(found, buffer)
-        }
-    }
-
-    /// Broadcast: copies a message that all receivers share.
-    #[inline(always)]
-    fn read(self, found: Found<'a>, buffer: UserBuffer) -> Result<Copied> {
-        let ring = self.channel().ring();
-        let (position, len) = (found.position(), found.len() as usize);
-        let copied = self.copy_out(found, buffer, len);
-
-        if !ring.still_held(position) {
-            // Nothing has held the message: another receive of this subscriber has passed it, or
-            // the subscriber has been detached.
-            return if self.member().is_detached() {
-                Err(ENOENT)
-            } else {
-                Ok(Copied::Lost)
-            };
-        }
-        Ok(match copied {
-            Err(_) => Copied::Fault,
-            Ok(()) if ring.pass(&self.member().cursor, position) => Copied::Whole(self.whole(len)),
-            Ok(()) => Copied::Lost,
-        })
-    }
-
-    /// Competing: takes a message from the other receivers and copies it.
-    #[inline(always)]
-    fn take(self, found: Found<'a>, buffer: UserBuffer) -> Result<Copied> {
-        if self.channel().nr_receivers() > 1 {
-            // A message that is given back may come to another receiver after later ones. So the
-            // buffer is looked at first.
-            self.fault_in(found, buffer)?;
-        }
-        // As long as we have it, senders may need its slot.
-        let busy = preempt::Disabled::new();
-        let Some(taken) = found.take(&self.member().cursor) else {
-            return Ok(Copied::Lost);
-        };
-        // Only now: what was seen of it before may have been another's.
-        let len = found.len() as usize;
-
-        if self.copy_out(found, buffer, len).is_ok() {
-            taken.done();
-            return Ok(Copied::Whole(self.whole(len)));
-        }
-        drop(taken);
-        drop(busy);
-        self.channel().given_back();
-        Ok(Copied::Fault)
-    }
-
-    /// Copies what fits of header and message; fails where a page is not there.
-    #[inline(always)]
-    fn copy_out(self, found: Found<'a>, buffer: UserBuffer, len: usize) -> Result {
-        if self.command().wants_header() {
-            self.copy_out_with_header(found, buffer, len)
-        } else {
-            self.channel()
-                .region()
-                .copy_nofault(found.position(), &buffer.first(len))
-        }
-    }
-
-    #[inline(never)]
-    fn copy_out_with_header(self, found: Found<'a>, buffer: UserBuffer, len: usize) -> Result {
-        buffer.write_nofault(self.header(found, len).as_bytes())?;
-        self.channel()
-            .region()
-            .copy_nofault(found.position(), &buffer.after(HEADER_LEN).first(len))
-    }
-
-    fn header(self, found: Found<'a>, len: usize) -> MessageHeader {
-        let (position, record) = (found.position(), found.record());
-        let sender = self.channel().sender(position).seen_by_current();
-
-        MessageHeader {
-            msg_id: position + 1,
-            sender_data: record.sender_data,
-            len: len as u32,
-            flags: 0,
-            sender_id: record.sender_id,
-            pid: sender.pid,
-            uid: sender.uid,
-            gid: sender.gid,
-            lost: 0,
-        }
-    }
 }
+
+#[path = "recv/copy.rs"]
+mod copy;

@@ -8,7 +8,7 @@ use super::{
     channel::{Channel, Parameters},
     delivery::Mode,
     handles::Handles,
-    member::{Member, Rights, DOOR},
+    member::{Member, Rights, Service, DOOR},
     ops,
     registry::{Entry, Key},
     rfl::{
@@ -97,9 +97,16 @@ impl Parameters {
             .filter(|layout| i32::try_from(layout.size).is_ok())
             .ok_or(EINVAL)?;
 
+        let mode = Mode::from_flags(flags)?;
+        let lossy = flags & channel_flags::LOSSY != 0;
+
+        if lossy && mode != Mode::Broadcast {
+            return Err(EINVAL);
+        }
         Ok(Self {
-            mode: Mode::from_flags(flags)?,
+            mode,
             private: flags & channel_flags::PRIVATE != 0,
+            lossy,
             ring_entries,
             max_msg_size,
             layout,
@@ -158,7 +165,7 @@ fn make_channel(id: u32, parameters: Parameters, mode: u32) -> Result<(Arc<Chann
         send: true,
         recv: false,
     };
-    let member = Member::new(DOOR, rights)?;
+    let member = Member::new(DOOR, rights, Service::default())?;
     let door = door.bind(KBox::new(
         Subscriber {
             channel: channel.clone(),
@@ -179,11 +186,12 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
         recv: flags & subscriber_flags::RECV != 0,
     };
     let replay = flags & subscriber_flags::REPLAY != 0;
+    let lossy = flags & subscriber_flags::LOSSY != 0;
 
     if flags & !subscriber_flags::ALL != 0
         || request.reserved != [0; 3]
         || !(rights.send || rights.recv)
-        || (replay && !rights.recv)
+        || ((replay || lossy) && !rights.recv)
     {
         return Err(EINVAL);
     }
@@ -202,12 +210,15 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     if rights.send {
         channel.permission(Access::Write)?;
     }
-    if replay && channel.parameters.mode != Mode::Broadcast {
+    if (replay || lossy) && channel.parameters.mode != Mode::Broadcast {
         return Err(EINVAL);
     }
 
     let id = ops::registry().reserve(None)?;
-    let attached = join(handles, &channel, id, rights, replay, |fd| {
+    let service = Service {
+        lossy: rights.recv && (lossy || channel.parameters.lossy),
+    };
+    let attached = join(handles, &channel, id, rights, service, replay, |fd| {
         write(
             arg,
             &ChannelAttach {
@@ -232,12 +243,13 @@ fn join(
     channel: &Arc<Channel>,
     id: u32,
     rights: Rights,
+    service: Service,
     replay: bool,
     tell: impl FnOnce(u32) -> Result,
 ) -> Result {
     handles.reserve()?;
 
-    let member = Member::new(id, rights)?;
+    let member = Member::new(id, rights, service)?;
     let file = anon_file::new(KBox::new(
         Subscriber {
             channel: channel.clone(),

@@ -385,6 +385,40 @@ impl<M: Memory> Ring<M> {
         cursor.replace(position, after(position))
     }
 
+    /// Broadcast: moves a cursor that is below `to` there, before its receiver has passed what lies
+    /// between, and says how many messages for receiver `id` those are.
+    ///
+    /// All below `to` is published, and still held. `announce` is told the number before the cursor
+    /// is moved, and another one where the receiver has passed some meanwhile.
+    pub(crate) fn overrun(&self, cursor: &Word64, id: u32, to: u64, announce: &dyn Fn(u64)) -> u64 {
+        // Acquire: what the receiver has passed it has read. litmus: pass
+        let mut from = cursor.load_acquire();
+        let mut lost = self.count(from, to, id);
+
+        while from < to {
+            announce(lost);
+            // Either this or the receiver's `pass()` succeeds. Fully ordered: pairs with the
+            // acquire of the cursor by whoever looks for losses then. litmus: lost
+            if cursor.replace(from, to) {
+                return lost;
+            }
+            // Acquire: as above. litmus: pass
+            let now = cursor.load_acquire();
+            lost -= self.count(from, now.min(to), id);
+            from = now;
+        }
+        0
+    }
+
+    /// Broadcast: how many messages for receiver `id` there are in published slots that are held.
+    fn count(&self, from: u64, to: u64, id: u32) -> u64 {
+        (from..to)
+            .filter(|&position| {
+                self.state(self.memory.slot(position), position, id) == SlotState::Free
+            })
+            .count() as u64
+    }
+
     /// Broadcast: whether the message at `position` was still held when it had been read.
     ///
     /// `seq` would not tell: it changes only when the slot's next message is published, long after
@@ -446,6 +480,18 @@ impl<M: Memory> Ring<M> {
     /// `slowest` has been read with acquire, and no receiver with a lower cursor may have come
     /// since. Looks at `steps` slots.
     pub(crate) fn reclaim_passed(&self, steps: usize, slowest: Option<u64>) {
+        self.reclaim_to(self.reclaimable(steps, slowest));
+    }
+
+    /// Broadcast: moves `head` up to a position that all receivers have passed or been overrun at.
+    pub(crate) fn reclaim_to(&self, head: u64) {
+        // Fully ordered: pairs with the acquire of `head` in `claim()`. litmus: pass, head, raise
+        self.memory.header().head.raise(head);
+    }
+
+    /// Broadcast: up to where `head` could be moved if `slowest` were the slowest receiver's cursor.
+    /// Looks at `steps` slots.
+    pub(crate) fn reclaimable(&self, steps: usize, slowest: Option<u64>) -> u64 {
         let header = self.memory.header();
         let tail = header.tail.load_relaxed();
         let mut head = header.head.load_relaxed();
@@ -458,8 +504,19 @@ impl<M: Memory> Ring<M> {
         while head < limit && self.published(head).is_ok() {
             head += 1;
         }
-        // Fully ordered: pairs with the acquire of `head` in `claim()`. litmus: pass, head, raise
-        header.head.raise(head);
+        head
+    }
+
+    /// Broadcast: how many claims would find a slot if `slowest` were the slowest receiver's cursor.
+    pub(crate) fn room_behind(&self, slowest: Option<u64>) -> u32 {
+        // One slot at least, or none.
+        if self.reclaimable(1, slowest) <= self.head() {
+            return self.room();
+        }
+        let tail = self.tail();
+        let held = tail.saturating_sub(slowest.unwrap_or(tail));
+
+        self.entries.saturating_sub(held) as u32
     }
 }
 

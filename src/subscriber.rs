@@ -171,6 +171,8 @@ impl AnonFile for Subscriber {
         seq_print!(m, "ipc-subscriber:\t{}\n", member.id);
         seq_print!(m, "ipc-send:\t{}\n", u32::from(member.rights.send));
         seq_print!(m, "ipc-recv:\t{}\n", u32::from(member.rights.recv));
+        seq_print!(m, "ipc-lossy:\t{}\n", u32::from(member.service.lossy));
+        seq_print!(m, "ipc-lost:\t{}\n", member.losses.total());
         seq_print!(m, "ipc-detached:\t{}\n", u32::from(member.is_detached()));
         seq_print!(m, "ipc-cursor:\t{}\n", member.cursor.load_relaxed());
         seq_print!(m, "ipc-receives-waiting:\t{}\n", member.receives());

@@ -23,7 +23,8 @@ pub(crate) mod channel_flags {
     pub(crate) const BROADCAST: u32 = 1 << 0;
     pub(crate) const MULTICAST: u32 = 1 << 1;
     pub(crate) const PRIVATE: u32 = 1 << 2;
-    pub(crate) const ALL: u32 = BROADCAST | MULTICAST | PRIVATE;
+    pub(crate) const LOSSY: u32 = 1 << 3;
+    pub(crate) const ALL: u32 = BROADCAST | MULTICAST | PRIVATE | LOSSY;
 }
 
 /// `io_uring_ipc_channel_attach.flags`
@@ -31,7 +32,8 @@ pub(crate) mod subscriber_flags {
     pub(crate) const SEND: u32 = 1 << 0;
     pub(crate) const RECV: u32 = 1 << 1;
     pub(crate) const REPLAY: u32 = 1 << 2;
-    pub(crate) const ALL: u32 = SEND | RECV | REPLAY;
+    pub(crate) const LOSSY: u32 = 1 << 3;
+    pub(crate) const ALL: u32 = SEND | RECV | REPLAY | LOSSY;
 }
 
 /// `sqe->ioprio` of `IORING_OP_IPC_SEND`

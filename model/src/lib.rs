@@ -31,6 +31,9 @@ mod channel;
 #[path = "../../src/delivery.rs"]
 mod delivery;
 #[rustfmt::skip]
+#[path = "../../src/losses.rs"]
+mod losses;
+#[rustfmt::skip]
 #[path = "../../src/member.rs"]
 mod member;
 #[rustfmt::skip]

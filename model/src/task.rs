@@ -6,7 +6,7 @@
 use crate::{
     channel::{Channel, Parameters},
     delivery::Mode,
-    member::{Member, Rights},
+    member::{Member, Rights, Service},
     recv::{self, RecvCommand},
     rfl::{
         anon_file::AnonFile,
@@ -28,6 +28,7 @@ pub(crate) fn parameters(mode: Mode, ring_entries: u32, exclusive: bool) -> Para
     Parameters {
         mode,
         private: false,
+        lossy: false,
         ring_entries,
         max_msg_size: u32::from(u8::MAX),
         layout: Layout {
@@ -55,16 +56,26 @@ pub(crate) fn channel_with_late_readers(
 
 /// Attaches somebody who sends and receives.
 pub(crate) fn attach(channel: &kernel::sync::Arc<Channel>, id: u32) -> Arc<Subscriber> {
-    attach_with(channel, id, true)
+    attach_with(channel, id, true, Service::default())
+}
+
+/// Attaches somebody who receives, and holds nobody up.
+pub(crate) fn attach_lossy(channel: &kernel::sync::Arc<Channel>, id: u32) -> Arc<Subscriber> {
+    attach_with(channel, id, true, Service { lossy: true })
 }
 
 /// Attaches somebody who only sends.
 pub(crate) fn attach_sender(channel: &kernel::sync::Arc<Channel>, id: u32) -> Arc<Subscriber> {
-    attach_with(channel, id, false)
+    attach_with(channel, id, false, Service::default())
 }
 
-fn attach_with(channel: &kernel::sync::Arc<Channel>, id: u32, recv: bool) -> Arc<Subscriber> {
-    let member = Member::new(id, Rights { send: true, recv }).unwrap();
+fn attach_with(
+    channel: &kernel::sync::Arc<Channel>,
+    id: u32,
+    recv: bool,
+    service: Service,
+) -> Arc<Subscriber> {
+    let member = Member::new(id, Rights { send: true, recv }, service).unwrap();
 
     channel.join(&member, false).unwrap();
     Arc::new(Subscriber {
@@ -204,6 +215,25 @@ impl Receive {
     /// One that waits for a message.
     pub(crate) fn waiting() -> Self {
         Self::new(recv_flags::WAIT, false)
+    }
+
+    /// Receives with a header: the message, and how many are said to be lost.
+    pub(crate) fn run_with_header(subscriber: &Subscriber) -> Result<(u8, u64)> {
+        let receive = Self::new(recv_flags::HDR, false);
+
+        assert_eq!(
+            receive.issue(subscriber, IssueFlags::default()),
+            Outcome::COMPLETE
+        );
+        let len = receive.req.result.get().expect("it has ended")?;
+        let [first, last] = receive.memory.payload.get();
+        let header = receive.memory.header.borrow();
+        let number = |at: usize| u64::from_ne_bytes(header[at..at + 8].try_into().unwrap());
+
+        assert_eq!(first, last, "torn payload");
+        assert_eq!(u32::from(first) + 48, len);
+        assert_eq!(u64::from(first), number(8), "header and payload of two");
+        Ok((first, number(40)))
     }
 
     /// Has its memory unmapped after `faults` times at which it only goes away.

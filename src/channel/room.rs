@@ -9,11 +9,51 @@ use crate::{member::Member, members::Members, rfl::atomic::full_barrier};
 /// themselves.
 const RECLAIM_STEPS: usize = 4096;
 
+/// What part of the ring is made free when lossy receivers are overrun.
+const OVERRUN_PART: usize = 64;
+
 impl Channel {
-    /// Makes what room there is to be had in a full ring.
+    /// Makes room in a full ring for a sender that needs it: what is free for nothing, or else at
+    /// the cost of those lossy receivers that are the slowest.
     #[cold]
     pub(crate) fn make_room(&self) {
-        self.reclaim(&self.members.lock());
+        let members = self.members.lock();
+
+        self.reclaim(&members);
+        if members.nr_lossy() != 0 && self.ring.room() == 0 {
+            self.overrun(&members);
+        }
+    }
+
+    /// Makes room for a few messages: the lossy receivers that are still below those positions are
+    /// moved over them, and lose what they have not read there.
+    fn overrun(&self, members: &Members) {
+        // As few as it takes, but not so few that senders come here for every message. We hold a
+        // spinlock: so many slots in all, and one for each receiver.
+        let steps = (self.parameters.ring_entries as usize / OVERRUN_PART)
+            .min(RECLAIM_STEPS / members.nr_lossy())
+            .max(1);
+        let head = self
+            .ring
+            .reclaimable(steps, members.slowest_lossless_cursor());
+
+        for member in members.lossy() {
+            member
+                .losses
+                .count(|announce| self.ring.overrun(&member.cursor, member.id, head, announce));
+        }
+        self.ring.reclaim_to(head);
+    }
+
+    /// Reclaims what is free, and says how many messages there is room for if lossy receivers make
+    /// room.
+    fn room_for_senders(&self, members: &Members) -> u32 {
+        self.reclaim(members);
+        if members.nr_lossy() == 0 {
+            self.ring.room()
+        } else {
+            self.ring.room_behind(members.slowest_lossless_cursor())
+        }
     }
 
     fn reclaim(&self, members: &Members) {
@@ -58,8 +98,7 @@ impl Channel {
         let mut room = self.ring.room();
 
         loop {
-            self.make_room();
-            let now = self.ring.room();
+            let now = self.room_for_senders(&self.members.lock());
 
             if now == entries || now <= room {
                 return now != entries;
@@ -70,10 +109,7 @@ impl Channel {
 
     /// Whether a send would find room.
     pub(crate) fn has_room(&self) -> bool {
-        self.ring.room() != 0 || {
-            self.make_room();
-            self.ring.room() != 0
-        }
+        self.ring.room() != 0 || self.room_for_senders(&self.members.lock()) != 0
     }
 
     /// Wakes senders if there is room for them; called when `messages` have been received.
@@ -98,8 +134,7 @@ impl Channel {
     pub(super) fn wake_senders(&self, for_any: bool) {
         let mut members = self.members.lock();
 
-        self.reclaim(&members);
-        let room = self.ring.room();
+        let room = self.room_for_senders(&members);
 
         if room == 0 {
             return;

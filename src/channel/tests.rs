@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::{
-    member::Rights,
+    member::{Rights, Service},
     register::tests::channel,
     ring::Record,
     uapi::channel_flags::{BROADCAST, PRIVATE},
@@ -15,7 +15,7 @@ fn join(channel: &Channel, id: u32, replay: bool) -> Result<Arc<Member>> {
         send: true,
         recv: true,
     };
-    let member = Member::new(id, rights)?;
+    let member = Member::new(id, rights, Service::default())?;
 
     channel.join(&member, replay)?;
     Ok(member)

@@ -3,7 +3,6 @@
 //! KUnit tests of the table of members.
 
 use super::*;
-use crate::member::Rights;
 
 const ALL_RIGHTS: Rights = Rights {
     send: true,
@@ -20,7 +19,7 @@ const TO_RECEIVE: Rights = Rights {
 const BOTH: [Access; 2] = [Access::Read, Access::Write];
 
 fn add(members: &mut Members, id: u32, rights: Rights) -> Result<Arc<Member>> {
-    let member = Member::new(id, rights)?;
+    let member = Member::new(id, rights, Service::default())?;
 
     if !members.has_spare() {
         members.grow(Table::larger_than(members.len())?);
@@ -36,7 +35,7 @@ fn granted(member: &Member) -> [bool; 2] {
 #[kunit_tests(io_uring_ipc_members)]
 mod suite {
     use super::*;
-    use crate::member::Rights;
+    use crate::member::{Rights, Service};
 
     #[test]
     fn ids_are_kept_in_order() -> Result {
@@ -204,7 +203,7 @@ mod suite {
 
     #[test]
     fn being_chosen_is_seen_once() -> Result {
-        let member = Member::new(1, TO_RECEIVE)?;
+        let member = Member::new(1, TO_RECEIVE, Service::default())?;
 
         assert_eq!(member.is_chosen(), false);
         member.chosen.store_relaxed(1);

@@ -4,12 +4,16 @@
 //! channel keeps out is for `selftests/rights.c`.
 
 use super::*;
-use crate::{member::Rights, register::tests::channel, uapi::channel_flags};
+use crate::{
+    member::{Rights, Service},
+    register::tests::channel,
+    uapi::channel_flags,
+};
 use kernel::{fs::File, sync::aref::ARef};
 
 fn attach(flags: u32, send: bool, recv: bool) -> Result<(Subscriber, ARef<File>)> {
     let (channel, door) = channel(1, flags)?;
-    let member = Member::new(2, Rights { send, recv })?;
+    let member = Member::new(2, Rights { send, recv }, Service::default())?;
 
     channel.join(&member, false)?;
     Ok((Subscriber { channel, member }, door))

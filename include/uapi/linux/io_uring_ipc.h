@@ -38,21 +38,30 @@
  * MULTICAST: each message reaches one receiver; wake-ups go round.
  * PRIVATE:   permission is checked again for every SEND and RECV with the
  *            credentials of the caller, and the region cannot be mapped.
+ * LOSSY:     every receiver is as with IOIPC_SUB_LOSSY. With BROADCAST only.
  */
 #define IOIPC_F_BROADCAST	(1U << 0)
 #define IOIPC_F_MULTICAST	(1U << 1)
 #define IOIPC_F_PRIVATE		(1U << 2)
+#define IOIPC_F_LOSSY		(1U << 3)
 
 /*
  * io_uring_ipc_channel_attach.flags. At least one of SEND and RECV.
  *
  * REPLAY: a receiver of a broadcast channel starts at the oldest message the
  *         ring still holds, not at the next one sent.
+ * LOSSY:  a receiver of a broadcast channel that holds no sender up. A sender
+ *         that finds the ring full overruns it: it loses as many of the oldest
+ *         messages as it takes for 1/64 of the ring to be free, and at least
+ *         one, and goes on with the oldest that is left. How many it has lost
+ *         IOIPC_RECV_HDR tells, and fdinfo. A receive that is overrun again and
+ *         again while it copies may end with -EAGAIN.
  */
 #define IOIPC_SUB_SEND		(1U << 0)
 #define IOIPC_SUB_RECV		(1U << 1)
 #define IOIPC_SUB_BOTH		(IOIPC_SUB_SEND | IOIPC_SUB_RECV)
 #define IOIPC_SUB_REPLAY	(1U << 2)
+#define IOIPC_SUB_LOSSY		(1U << 3)
 
 /*
  * sqe->ioprio of IORING_OP_IPC_SEND.
@@ -157,7 +166,10 @@ struct io_uring_ipc_channel_attach {
  *		A number: when the process has gone, another may have it
  * @uid:		likewise, the overflow id if not visible
  * @gid:		likewise, the overflow id if not visible
- * @lost:		messages this receiver lost just before this one
+ * @lost:		messages that were for this receiver and that it has lost, since
+ *		the last one that it received with a header, or since it
+ *		attached: with no receive without a header in between, just
+ *		before this one
  */
 struct io_uring_ipc_msg_hdr {
 	__u64	msg_id;

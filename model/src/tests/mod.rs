@@ -5,6 +5,7 @@
 mod broadcast;
 mod competing;
 mod leaving;
+mod lossy;
 mod waiting;
 
 use crate::{

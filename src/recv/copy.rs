@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The way of a message from the ring to the receiver's memory.
+
+use super::{Receive, HEADER_LEN};
+use crate::{
+    rfl::{preempt, user_buffer::UserBuffer},
+    ring::Found,
+    uapi::MessageHeader,
+};
+use kernel::prelude::*;
+
+/// How often a receive faults its buffer in before it gives up. Once is enough, unless somebody
+/// takes the pages away all the time.
+const MAX_FAULTS: u32 = 16;
+
+/// How an attempt to copy a message ended.
+enum Copied {
+    /// It is this receiver's; so many bytes, with the header if that is wanted.
+    Whole(usize),
+    /// Somebody else has got the message.
+    Lost,
+    /// A page of the buffer was not there.
+    Fault,
+}
+
+impl<'a> Receive<'a> {
+    /// Copies a message, and makes it this receiver's. Returns its length, or
+    /// nothing where somebody else has got the message.
+    #[inline(always)]
+    pub(super) fn copy(self, found: Found<'a>, buffer: UserBuffer) -> Result<Option<usize>> {
+        match self.copy_once(found, buffer)? {
+            Copied::Whole(len) => Ok(Some(len)),
+            Copied::Lost => Ok(None),
+            Copied::Fault => self.copy_again(found, buffer),
+        }
+    }
+
+    /// Tries as long as it takes for the buffer's pages to be there.
+    #[cold]
+    fn copy_again(self, found: Found<'a>, buffer: UserBuffer) -> Result<Option<usize>> {
+        for _ in 0..MAX_FAULTS {
+            self.fault_in(found, buffer)?;
+            match self.copy_once(found, buffer)? {
+                Copied::Whole(len) => return Ok(Some(len)),
+                Copied::Lost => return Ok(None),
+                Copied::Fault => {}
+            }
+        }
+        Err(EFAULT)
+    }
+
+    /// What a message of `len` bytes and its header are.
+    #[inline(always)]
+    fn whole(self, len: usize) -> usize {
+        if self.command().wants_header() {
+            HEADER_LEN + len
+        } else {
+            len
+        }
+    }
+
+    /// Makes the pages present that the message needs.
+    #[inline(never)]
+    fn fault_in(self, found: Found<'a>, buffer: UserBuffer) -> Result {
+        let len = self.whole(found.len() as usize);
+
+        buffer.first(len).fault_in_writeable()
+    }
+
+    #[inline(always)]
+    fn copy_once(self, found: Found<'a>, buffer: UserBuffer) -> Result<Copied> {
+        if self.channel().parameters.mode.receivers_compete() {
+            self.take(found, buffer)
+        } else if self.command().wants_header() && self.member().service.lossy {
+            self.read_lossy(found, buffer)
+        } else {
+            self.read(found, buffer, 0)
+        }
+    }
+
+    /// Broadcast: as [`Self::read`], for a lossy receiver that wants to know what it has lost.
+    #[inline(never)]
+    fn read_lossy(self, found: Found<'a>, buffer: UserBuffer) -> Result<Copied> {
+        let (member, position) = (self.member(), found.position());
+
+        // Acquire: pairs with `Ring::overrun()`. Who has found the message where an overrun has put
+        // the cursor finds what was lost. litmus: lost
+        if member.cursor.load_acquire() != position {
+            return Ok(Copied::Lost);
+        }
+        let lost = if member.losses.any() {
+            self.channel().lost_before(member, position)
+        } else {
+            Some(0)
+        };
+
+        match lost {
+            Some(lost) => self.read(found, buffer, lost),
+            None => Ok(Copied::Lost),
+        }
+    }
+
+    /// Broadcast: copies a message that all receivers share; so many were `lost` before it.
+    #[inline(always)]
+    fn read(self, found: Found<'a>, buffer: UserBuffer, lost: u64) -> Result<Copied> {
+        let ring = self.channel().ring();
+        let (position, len) = (found.position(), found.len() as usize);
+        let copied = self.copy_out(found, buffer, len, lost);
+
+        if !ring.still_held(position) {
+            // Nothing has held the message: another receive of this subscriber has passed it, or
+            // the subscriber has been overrun, or detached.
+            return if self.member().is_detached() {
+                Err(ENOENT)
+            } else {
+                Ok(Copied::Lost)
+            };
+        }
+        Ok(match copied {
+            Err(_) => Copied::Fault,
+            Ok(()) if self.pass(position, lost) => Copied::Whole(self.whole(len)),
+            Ok(()) => Copied::Lost,
+        })
+    }
+
+    /// Broadcast: makes a message this receiver's that has been copied.
+    #[inline(always)]
+    fn pass(self, position: u64, lost: u64) -> bool {
+        let (channel, member) = (self.channel(), self.member());
+
+        if lost == 0 {
+            channel.ring().pass(&member.cursor, position)
+        } else {
+            channel.pass_and_report(member, position, lost)
+        }
+    }
+
+    /// Competing: takes a message from the other receivers and copies it.
+    #[inline(always)]
+    fn take(self, found: Found<'a>, buffer: UserBuffer) -> Result<Copied> {
+        if self.channel().nr_receivers() > 1 {
+            // A message that is given back may come to another receiver after later ones. So the
+            // buffer is looked at first.
+            self.fault_in(found, buffer)?;
+        }
+        // As long as we have it, senders may need its slot.
+        let busy = preempt::Disabled::new();
+        let Some(taken) = found.take(&self.member().cursor) else {
+            return Ok(Copied::Lost);
+        };
+        // Only now: what was seen of it before may have been another's.
+        let len = found.len() as usize;
+
+        if self.copy_out(found, buffer, len, 0).is_ok() {
+            taken.done();
+            return Ok(Copied::Whole(self.whole(len)));
+        }
+        drop(taken);
+        drop(busy);
+        self.channel().given_back();
+        Ok(Copied::Fault)
+    }
+
+    /// Copies what fits of header and message; fails where a page is not there.
+    #[inline(always)]
+    fn copy_out(self, found: Found<'a>, buffer: UserBuffer, len: usize, lost: u64) -> Result {
+        if self.command().wants_header() {
+            self.copy_out_with_header(found, buffer, len, lost)
+        } else {
+            self.channel()
+                .region()
+                .copy_nofault(found.position(), &buffer.first(len))
+        }
+    }
+
+    #[inline(never)]
+    fn copy_out_with_header(
+        self,
+        found: Found<'a>,
+        buffer: UserBuffer,
+        len: usize,
+        lost: u64,
+    ) -> Result {
+        buffer.write_nofault(self.header(found, len, lost).as_bytes())?;
+        self.channel()
+            .region()
+            .copy_nofault(found.position(), &buffer.after(HEADER_LEN).first(len))
+    }
+
+    fn header(self, found: Found<'a>, len: usize, lost: u64) -> MessageHeader {
+        let (position, record) = (found.position(), found.record());
+        let sender = self.channel().sender(position).seen_by_current();
+
+        MessageHeader {
+            msg_id: position + 1,
+            sender_data: record.sender_data,
+            len: len as u32,
+            flags: 0,
+            sender_id: record.sender_id,
+            pid: sender.pid,
+            uid: sender.uid,
+            gid: sender.gid,
+            lost,
+        }
+    }
+}
