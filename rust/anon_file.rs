@@ -124,14 +124,14 @@ impl<T: AnonFile> UnboundFile<T> {
 ///
 /// `file` must have been made by [`new`] or [`UnboundFile::bind`] with this `T`.
 #[inline(always)]
-pub(crate) unsafe fn data_unchecked<T: AnonFile>(file: &File) -> &T {
+pub(crate) unsafe fn data_unchecked<T: AnonFile>(file: &LocalFile) -> &T {
     // SAFETY: By the function's contract `private_data` is a `T`'s, which the file owns until its
     // last reference is gone.
     unsafe { KBox::<T>::borrow((*file.as_ptr()).private_data) }
 }
 
 /// The data of a file, if it is a `T`'s.
-pub(crate) fn data<T: AnonFile>(file: &File) -> Option<&T> {
+pub(crate) fn data<T: AnonFile>(file: &LocalFile) -> Option<&T> {
     // SAFETY: A file's operations and data are set before it is shared and stay.
     let (operations, data) = unsafe { ((*file.as_ptr()).f_op, (*file.as_ptr()).private_data) };
 

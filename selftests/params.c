@@ -273,7 +273,11 @@ TEST_F(plain, attach_flags)
 	check_attach(_metadata, &self->ring, arg, -EINVAL);
 	arg.flags = IOIPC_SUB_REPLAY;
 	check_attach(_metadata, &self->ring, arg, -EINVAL);
+	arg.flags = IOIPC_SUB_FROM_FD;
+	check_attach(_metadata, &self->ring, arg, -EINVAL);
 	for (i = 3; i < 32; i++) {
+		if (BIT(i) == IOIPC_SUB_FROM_FD)
+			continue;
 		arg.flags = IOIPC_SUB_BOTH | BIT(i);
 		check_attach(_metadata, &self->ring, arg, -EINVAL);
 		arg.flags = IOIPC_SUB_RECV | BIT(i);

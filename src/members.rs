@@ -32,6 +32,11 @@ impl Rights {
             Access::Write => self.send,
         }
     }
+
+    /// Whether `other` is no more than this.
+    pub(crate) fn include(self, other: Self) -> bool {
+        (self.send || !other.send) && (self.recv || !other.recv)
+    }
 }
 
 /// A subscriber, or the door, as its channel knows it.

@@ -24,7 +24,7 @@ use super::{
 use core::mem::size_of;
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
-    fs::file::{flags::O_CLOEXEC, File, FileDescriptorReservation},
+    fs::file::{flags::O_CLOEXEC, File, FileDescriptorReservation, LocalFile},
     prelude::*,
     sync::{aref::ARef, Arc},
     uaccess::{UserPtr, UserSlice},
@@ -179,29 +179,21 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
         recv: flags & subscriber_flags::RECV != 0,
     };
     let replay = flags & subscriber_flags::REPLAY != 0;
+    let from_fd = flags & subscriber_flags::FROM_FD != 0;
 
     if flags & !subscriber_flags::ALL != 0
         || request.reserved != [0; 3]
         || !(rights.send || rights.recv)
         || (replay && !rights.recv)
+        || (from_fd && request.key != 0)
     {
         return Err(EINVAL);
     }
-    let channel = {
-        let registry = ops::registry();
-        let entry = match request.key {
-            0 => registry.by_id(request.channel_id)?,
-            key => registry.by_key(key)?,
-        };
-
-        entry.channel.clone()
+    let channel = if from_fd {
+        channel_of_fd(request.channel_id, rights)?
+    } else {
+        channel_by_name(&request, rights)?
     };
-    if rights.recv {
-        channel.permission(Access::Read)?;
-    }
-    if rights.send {
-        channel.permission(Access::Write)?;
-    }
     if replay && channel.parameters.mode != Mode::Broadcast {
         return Err(EINVAL);
     }
@@ -224,6 +216,41 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
         ops::registry().release(id, None);
     }
     attached
+}
+
+/// The channel of a name in the caller's namespace, if the caller may use it so.
+fn channel_by_name(request: &ChannelAttach, rights: Rights) -> Result<Arc<Channel>> {
+    let channel = {
+        let registry = ops::registry();
+        let entry = match request.key {
+            0 => registry.by_id(request.channel_id)?,
+            key => registry.by_key(key)?,
+        };
+
+        entry.channel.clone()
+    };
+    if rights.recv {
+        channel.permission(Access::Read)?;
+    }
+    if rights.send {
+        channel.permission(Access::Write)?;
+    }
+    Ok(channel)
+}
+
+/// The channel of a subscriber's file. Whoever has got hold of that, from wherever, may do what the
+/// subscriber may.
+fn channel_of_fd(fd: u32, rights: Rights) -> Result<Arc<Channel>> {
+    let file = LocalFile::fget(fd)?;
+    let subscriber = anon_file::data::<Subscriber>(&file).ok_or(EINVAL)?;
+
+    if !subscriber.member.rights.include(rights) {
+        return Err(EACCES);
+    }
+    if subscriber.has_ended() {
+        return Err(ENOENT);
+    }
+    Ok(subscriber.channel.clone())
 }
 
 /// Makes a subscriber and all that belongs to it; `tell` has to tell user space, or nothing stays.

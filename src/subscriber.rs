@@ -68,7 +68,8 @@ impl Subscriber {
         self.channel.leave(&self.member);
     }
 
-    fn has_ended(&self) -> bool {
+    /// Whether it has been detached, or its channel destroyed.
+    pub(crate) fn has_ended(&self) -> bool {
         self.member.is_detached() || self.channel.is_destroyed()
     }
 

@@ -31,7 +31,8 @@ pub(crate) mod subscriber_flags {
     pub(crate) const SEND: u32 = 1 << 0;
     pub(crate) const RECV: u32 = 1 << 1;
     pub(crate) const REPLAY: u32 = 1 << 2;
-    pub(crate) const ALL: u32 = SEND | RECV | REPLAY;
+    pub(crate) const FROM_FD: u32 = 1 << 4;
+    pub(crate) const ALL: u32 = SEND | RECV | REPLAY | FROM_FD;
 }
 
 /// `sqe->ioprio` of `IORING_OP_IPC_SEND`

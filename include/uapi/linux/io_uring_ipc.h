@@ -46,13 +46,19 @@
 /*
  * io_uring_ipc_channel_attach.flags. At least one of SEND and RECV.
  *
- * REPLAY: a receiver of a broadcast channel starts at the oldest message the
- *         ring still holds, not at the next one sent.
+ * REPLAY:  a receiver of a broadcast channel starts at the oldest message the
+ *          ring still holds, not at the next one sent.
+ * FROM_FD: @channel_id is a channel_fd that the caller has inherited or was
+ *          given, of an attached subscriber; @key is 0. Who holds that may
+ *          send, receive, or both, as its subscriber may, in any IPC namespace
+ *          and whatever the channel's mode says (but see PRIVATE): mind whom
+ *          you pass it to. -EACCES for more than the subscriber's rights.
  */
 #define IOIPC_SUB_SEND		(1U << 0)
 #define IOIPC_SUB_RECV		(1U << 1)
 #define IOIPC_SUB_BOTH		(IOIPC_SUB_SEND | IOIPC_SUB_RECV)
 #define IOIPC_SUB_REPLAY	(1U << 2)
+#define IOIPC_SUB_FROM_FD	(1U << 4)
 
 /*
  * sqe->ioprio of IORING_OP_IPC_SEND.
@@ -121,7 +127,8 @@ struct io_uring_ipc_channel_create {
 
 /*
  * struct io_uring_ipc_channel_attach - arg of IORING_REGISTER_IPC_CHANNEL_ATTACH
- * @channel_id:		which channel; ignored where @key is not 0
+ * @channel_id:		which channel; ignored where @key is not 0. A descriptor
+ *			with IOIPC_SUB_FROM_FD
  * @flags:		IOIPC_SUB_*
  * @key:		which channel, by its key, or 0
  * @channel_fd:		out: a close-on-exec file of this subscriber, for
