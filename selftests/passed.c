@@ -4,6 +4,7 @@
  * what its subscriber may, whoever and wherever it is. Runs as root.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/socket.h>
 
 #include "lib/container.h"
@@ -188,7 +189,8 @@ TEST_F(ring, across_namespaces)
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, socket));
 	ASSERT_EQ(0, ipc_create_key(ring, &id, IOIPC_F_BROADCAST, 4, 4, 0600,
 				    KEY));
-	pid = container_start(STRANGER, STRANGER);
+	pid = container_start(STRANGER, STRANGER,
+			      CLONE_NEWIPC | CLONE_NEWPID);
 	ASSERT_LE(0, pid);
 	if (!pid)
 		_exit(use_from_container(socket[1], variant->setup));

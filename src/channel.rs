@@ -19,6 +19,7 @@ use super::{
         atomic::{full_barrier, Word32},
         identity::IdentityCell,
         inode::{Access, Inode},
+        ipc_namespace::IpcNamespaceId,
         memlock::MemlockCharge,
         shared_region::{Layout, SharedRegion},
         wrapping_array::WrappingArray,
@@ -82,6 +83,8 @@ pub(crate) struct Channel {
     senders: WrappingArray<IdentityCell>,
     /// Owner, mode and security label.
     inode: Inode,
+    /// Where it was made, and is found by its names.
+    namespace: IpcNamespaceId,
     destroyed: Word32,
     asleep: SleepCounts,
     /// Messages received since waiting sends have been woken.
@@ -96,7 +99,7 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    /// Makes a channel, charged to the caller. `inode` says who may use it.
+    /// Makes a channel in the caller's IPC namespace, charged to the caller. `inode` says who may use it.
     pub(crate) fn new(id: u32, parameters: Parameters, inode: Inode) -> Result<Arc<Self>> {
         let layout = &parameters.layout;
         let entries = parameters.ring_entries as usize;
@@ -134,6 +137,7 @@ impl Channel {
                 ring,
                 senders: WrappingArray::new(entries, IdentityCell::new)?,
                 inode,
+                namespace: IpcNamespaceId::current(),
                 destroyed: Word32::new(0),
                 asleep: SleepCounts::new(),
                 received: Word32::new(0),
@@ -175,7 +179,12 @@ impl Channel {
         self.inode.permission(access)
     }
 
-    /// Whether the caller may destroy the channel.
+    /// Whether the channel's names, while it has them, are the caller's namespace's.
+    pub(crate) fn is_visible(&self) -> bool {
+        self.namespace == IpcNamespaceId::current()
+    }
+
+    /// Whether the caller may destroy the channel, and detach others from it.
     pub(crate) fn may_destroy(&self) -> bool {
         self.inode.owner_or_capable()
     }
@@ -189,6 +198,14 @@ impl Channel {
     /// Subscribers, sleeping receivers and sleeping senders, for people to look at.
     pub(crate) fn population(&self) -> [usize; 3] {
         self.members.lock().population()
+    }
+
+    /// The receiver that holds the oldest message, where every receiver gets each.
+    pub(crate) fn slowest(&self) -> Option<u32> {
+        if self.parameters.mode.receivers_compete() {
+            return None;
+        }
+        self.members.lock().slowest_before(self.ring.tail())
     }
 
     /// Adds a member. A receiver starts at the next message sent, or with `replay` (and always

@@ -369,6 +369,17 @@ impl Members {
             .min()
     }
 
+    /// The receiver with the lowest cursor, if that is lower than `position`.
+    pub(crate) fn slowest_before(&self, position: u64) -> Option<u32> {
+        self.entries
+            .iter()
+            .filter(|entry| entry.member.rights.recv)
+            .map(|entry| (entry.member.cursor.load_relaxed(), entry.member.id))
+            .filter(|&(cursor, _)| cursor < position)
+            .min()
+            .map(|(_, id)| id)
+    }
+
     /// Marks a member as sleeping. It has to look again afterwards, past a full barrier.
     fn fall_asleep(&mut self, at: usize, wait: Wait, asleep: &SleepCounts) {
         let flag = &mut self.entries[at].asleep[wait as usize];

@@ -10,7 +10,7 @@ use super::{
     handles::Handles,
     members::{Member, Rights, DOOR},
     ops,
-    registry::{Entry, Key},
+    registry::{Attachment, Entry, Key},
     rfl::{
         anon_file::{self, UnboundFile},
         inode::Access,
@@ -37,7 +37,7 @@ pub(crate) fn register(handles: &mut Handles, opcode: u32, arg: UserPtr, nr_args
         uapi::ATTACH => attach(handles, arg, nr_args),
         uapi::DETACH => {
             no_argument(arg)?;
-            handles.detach(nr_args)
+            handles.detach(nr_args).or_else(|_| expel(nr_args))
         }
         uapi::DESTROY => {
             no_argument(arg)?;
@@ -111,15 +111,14 @@ impl Parameters {
 fn create(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     let request: ChannelCreate = read(arg, nr_args)?;
     let parameters = Parameters::new(&request)?;
-    let namespace = IpcNamespaceId::current();
     let key = (request.key != 0).then_some(Key {
-        namespace,
+        namespace: IpcNamespaceId::current(),
         key: request.key,
     });
 
     handles.reserve_created()?;
-    // Nobody finds the channel before `publish()`, but its names are its own from here on.
-    let id = ops::registry().reserve(key)?;
+    // Nobody finds the channel before it is published, but its names are its own from here on.
+    let id = ops::registry().reserve_channel(key)?;
     let made = make_channel(id, parameters, request.mode & 0o666).and_then(|made| {
         write(
             arg,
@@ -134,17 +133,17 @@ fn create(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     match made {
         Ok((channel, door)) => {
             handles.remember_created(id);
-            ops::registry().publish(Entry {
+            ops::registry().publish_channel(Entry {
                 channel,
                 door,
-                namespace,
-                key,
                 owner: handles.owner,
             });
             Ok(())
         }
         Err(error) => {
-            ops::registry().release(id, key);
+            let name = ops::registry().release(id);
+
+            drop(name);
             Err(error)
         }
     }
@@ -198,7 +197,7 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
         return Err(EINVAL);
     }
 
-    let id = ops::registry().reserve(None)?;
+    let id = ops::registry().reserve_subscriber()?;
     let attached = join(handles, &channel, id, rights, replay, |fd| {
         write(
             arg,
@@ -213,7 +212,9 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     });
 
     if attached.is_err() {
-        ops::registry().release(id, None);
+        let name = ops::registry().release(id);
+
+        drop(name);
     }
     attached
 }
@@ -253,7 +254,7 @@ fn channel_of_fd(fd: u32, rights: Rights) -> Result<Arc<Channel>> {
     Ok(subscriber.channel.clone())
 }
 
-/// Makes a subscriber and all that belongs to it; `tell` has to tell user space, or nothing stays.
+/// Makes a subscriber and all that belongs to it; `tell` has to tell user space, or there is none.
 fn join(
     handles: &mut Handles,
     channel: &Arc<Channel>,
@@ -274,10 +275,30 @@ fn join(
     )?)?;
     let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
 
+    // Before it joins: the caller's memory may keep it waiting, and nobody shall wait for it.
+    tell(fd.reserved_fd())?;
     channel.join(&member, replay)?;
-    tell(fd.reserved_fd()).inspect_err(|_| channel.leave(&member))?;
+    ops::registry().publish_subscriber(Attachment {
+        channel: channel.clone(),
+        member,
+    });
     handles.insert(id, file.clone());
     fd.fd_install(file);
+    Ok(())
+}
+
+/// Detaches a subscriber of another ring, as the owner of its channel may. The id stays that
+/// ring's, which may still try to use it.
+fn expel(id: u32) -> Result {
+    let Attachment { channel, member } = ops::registry().subscriber(id)?.clone();
+
+    if !channel.may_destroy() {
+        return Err(EPERM);
+    }
+    if member.is_detached() {
+        return Err(ENOENT);
+    }
+    channel.leave(&member);
     Ok(())
 }
 

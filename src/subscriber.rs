@@ -169,6 +169,7 @@ impl AnonFile for Subscriber {
         seq_print!(m, "ipc-subscribers:\t{}\n", members);
         seq_print!(m, "ipc-receivers-asleep:\t{}\n", receivers);
         seq_print!(m, "ipc-senders-asleep:\t{}\n", senders);
+        seq_print!(m, "ipc-slowest:\t{}\n", channel.slowest().unwrap_or(0));
         seq_print!(m, "ipc-subscriber:\t{}\n", member.id);
         seq_print!(m, "ipc-send:\t{}\n", u32::from(member.rights.send));
         seq_print!(m, "ipc-recv:\t{}\n", u32::from(member.rights.recv));

@@ -27,7 +27,7 @@ static int write_file(const char *path, const char *text)
 }
 
 /* Root of a user namespace with nobody else in it. */
-static int unshare_as(uid_t uid, gid_t gid)
+static int unshare_as(uid_t uid, gid_t gid, int namespaces)
 {
 	char uids[32], gids[32];
 
@@ -37,7 +37,7 @@ static int unshare_as(uid_t uid, gid_t gid)
 		return -errno;
 	/* Or its files in /proc are root's. */
 	if (prctl(PR_SET_DUMPABLE, 1) ||
-	    unshare(CLONE_NEWUSER | CLONE_NEWIPC | CLONE_NEWPID))
+	    unshare(CLONE_NEWUSER | namespaces))
 		return -errno;
 	if (write_file("/proc/self/uid_map", uids) ||
 	    write_file("/proc/self/setgroups", "deny") ||
@@ -46,15 +46,15 @@ static int unshare_as(uid_t uid, gid_t gid)
 	return 0;
 }
 
-pid_t container_start(uid_t uid, gid_t gid)
+pid_t container_start(uid_t uid, gid_t gid, int namespaces)
 {
 	pid_t pid = child_start();
 
 	if (pid)
 		return pid;
-	if (unshare_as(uid, gid))
+	if (unshare_as(uid, gid, namespaces))
 		_exit(NO_NAMESPACES);
-	/* The first process of the pid namespace. */
+	/* Of a pid namespace it would be the first process. */
 	pid = fork();
 	if (pid < 0)
 		_exit(NO_NAMESPACES);

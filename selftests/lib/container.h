@@ -6,12 +6,12 @@
 #include <sys/types.h>
 
 /*
- * As child_start(), with user, IPC and pid namespaces of its own, in which it is
- * root: outside it is @uid and @gid, which nobody else's ids map to. Exits with
- * 99 where namespaces cannot be had. What is returned is the parent of the child:
- * it waits for it, and exits and dies as it does.
+ * As child_start(), in a user namespace of its own, in which it is root: outside
+ * it is @uid and @gid. @namespaces (CLONE_NEWIPC, CLONE_NEWPID) are its own as
+ * well. Exits with 99 where they cannot be had. What is returned is the parent
+ * of the child: it waits for it, and exits as it does.
  */
-pid_t container_start(uid_t uid, gid_t gid);
+pid_t container_start(uid_t uid, gid_t gid, int namespaces);
 
 /* Pass a descriptor through a Unix socket: 0, or -errno. */
 int fd_send(int socket, int fd);

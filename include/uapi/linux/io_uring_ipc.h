@@ -140,6 +140,15 @@ struct io_uring_ipc_channel_create {
  *
  * nr_args is 1. Closing @channel_fd does not detach; DETACH and closing the
  * ring do.
+ *
+ * DETACH takes the id of any of the ring's subscribers. Whoever may DESTROY the
+ * channel (its owner, or CAP_FOWNER over it) may also DETACH the subscribers of
+ * other rings, where the channel's names are or were visible: a reader that has
+ * stopped, say, and holds senders up ("ipc-slowest" in the fdinfo of any
+ * channel_fd). Such a subscriber's requests end with -ENOENT from then on. Its
+ * mappings stay; and it may attach again if the channel's mode, or a descriptor
+ * that it has of another subscriber, lets it. -EPERM without the right, -ENOENT
+ * for any id that names no attached subscriber.
  */
 struct io_uring_ipc_channel_attach {
 	__u32	channel_id;
