@@ -189,6 +189,17 @@ void helper_preempt_enable(void)
 
 /* Limits. */
 
+/* As the file system sees the caller: who owns what it makes. */
+uid_t helper_current_fsuid(void)
+{
+	return __kuid_val(current_fsuid());
+}
+
+bool helper_capable_sys_resource(void)
+{
+	return capable(CAP_SYS_RESOURCE);
+}
+
 size_t helper_rlimit_nofile(void)
 {
 	return rlimit(RLIMIT_NOFILE);

@@ -47,6 +47,8 @@ struct helper_identity helper_visible_identity(const struct helper_identity *id)
 void helper_preempt_disable(void);
 void helper_preempt_enable(void);
 
+uid_t helper_current_fsuid(void);
+bool helper_capable_sys_resource(void);
 size_t helper_rlimit_nofile(void);
 int helper_charge_memlock(size_t nr_pages, void **user);
 void helper_uncharge_memlock(void *user, size_t nr_pages);

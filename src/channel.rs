@@ -65,6 +65,8 @@ pub(crate) struct Parameters {
     pub(crate) max_msg_size: u32,
     /// Where the region's parts are; `layout.size` fits an `i32`.
     pub(crate) layout: Layout,
+    /// How many may be attached at once.
+    pub(crate) max_subscribers: u32,
     /// The first message's position.
     pub(crate) first_position: u64,
 }
@@ -229,7 +231,7 @@ impl Channel {
                 }
                 members.len()
             };
-            let table = Table::larger_than(len)?;
+            let table = Table::larger_than(len, self.parameters.max_subscribers as usize)?;
             let rest = self.members.lock().grow(table);
 
             drop(rest);

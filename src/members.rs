@@ -12,9 +12,6 @@ use super::{
 };
 use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, c_str, prelude::*, static_lock_class, sync::Arc};
 
-/// Subscribers a channel can have.
-const MAX_SUBSCRIBERS: usize = 4096;
-
 /// The id of the member that stands for all who send by the channel's id.
 pub(crate) const DOOR: u32 = 0;
 
@@ -516,15 +513,16 @@ impl Members {
 pub(crate) struct Table(KVec<Entry>);
 
 impl Table {
-    /// Room for more than `len` members, charged to the caller's memory cgroup. Sleeps.
-    pub(crate) fn larger_than(len: usize) -> Result<Self> {
-        const MAX: usize = MAX_SUBSCRIBERS + 1;
+    /// Room for more than `len` members, but no more than a door and `subscribers`; charged to the
+    /// caller's memory cgroup. Sleeps.
+    pub(crate) fn larger_than(len: usize, subscribers: usize) -> Result<Self> {
+        let most = subscribers.saturating_add(1);
 
-        if len >= MAX {
+        if len >= most {
             return Err(ENOSPC);
         }
         Ok(Self(KVec::with_capacity(
-            (len * 2).clamp(4, MAX),
+            (len * 2).max(4).min(most),
             GFP_KERNEL_ACCOUNT,
         )?))
     }

@@ -103,6 +103,7 @@ impl Parameters {
             ring_entries,
             max_msg_size,
             layout,
+            max_subscribers: crate::max_subscribers(),
             first_position: crate::first_position(),
         })
     }

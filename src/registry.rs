@@ -6,9 +6,15 @@
 //! are given out in turn and come back only after all others. Channels are found in the IPC
 //! namespace they were made in, and nowhere else.
 
-use super::{channel::Channel, members::Member, rfl::ipc_namespace::IpcNamespaceId};
+use super::{
+    channel::Channel,
+    members::Member,
+    rfl::{ipc_namespace::IpcNamespaceId, rlimit, user::UserId},
+};
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
+    bindings,
+    error::Error,
     fs::File,
     prelude::*,
     rbtree::RBTree,
@@ -52,6 +58,8 @@ pub(crate) struct Attachment {
 pub(crate) enum Name {
     Channel {
         key: Option<Key>,
+        /// Whose it is counted as.
+        user: UserId,
         entry: Option<Entry>,
     },
     Subscriber(Option<Attachment>),
@@ -61,15 +69,21 @@ pub(crate) enum Name {
 pub(crate) struct Registry {
     names: RBTree<u32, Name>,
     keys: RBTree<Key, u32>,
+    /// How many channels users have: those who have any.
+    users: RBTree<UserId, u32>,
+    /// How many a user may have.
+    channels_per_user: u32,
     last_id: u32,
     last_owner: u64,
 }
 
 impl Registry {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(channels_per_user: u32) -> Self {
         Self {
             names: RBTree::new(),
             keys: RBTree::new(),
+            users: RBTree::new(),
+            channels_per_user,
             last_id: 0,
             last_owner: 0,
         }
@@ -80,22 +94,58 @@ impl Registry {
         Owner(self.last_owner)
     }
 
-    /// Takes the next free id for a channel, and the key. Sleeps.
+    /// Takes the next free id for a channel of the caller's, and the key. Sleeps.
     ///
-    /// Fails with `EEXIST` where the key is taken, `ENOMEM`.
+    /// Fails with `EEXIST` where the key is taken, `EDQUOT` where the user has too many channels,
+    /// `ENOMEM`.
     pub(crate) fn reserve_channel(&mut self, key: Option<Key>) -> Result<u32> {
         if key.is_some_and(|key| self.keys.get(&key).is_some()) {
             return Err(EEXIST);
         }
-        let id = self.reserve(Name::Channel { key, entry: None })?;
+        let user = UserId::current();
+        let id = self.reserve(Name::Channel {
+            key,
+            user,
+            entry: None,
+        })?;
+        let taken = self.count(user).and_then(|()| {
+            key.map_or(Ok(()), |key| {
+                self.keys
+                    .try_create_and_insert(key, id, GFP_KERNEL_ACCOUNT)
+                    .map(drop)
+                    .inspect_err(|_| self.count_off(user))
+            })
+        });
 
-        if let Some(key) = key {
-            if let Err(error) = self.keys.try_create_and_insert(key, id, GFP_KERNEL_ACCOUNT) {
-                self.names.remove(&id);
-                return Err(error);
-            }
+        if let Err(error) = taken {
+            self.names.remove(&id);
+            return Err(error);
         }
         Ok(id)
+    }
+
+    /// Counts one more channel of a user.
+    fn count(&mut self, user: UserId) -> Result {
+        let count = self.users.get(&user).copied().unwrap_or(0);
+
+        if count >= self.channels_per_user && !rlimit::may_be_exceeded() {
+            return Err(Error::from_errno(-(bindings::EDQUOT as i32)));
+        }
+        match self.users.get_mut(&user) {
+            Some(count) => *count += 1,
+            None => drop(
+                self.users
+                    .try_create_and_insert(user, 1, GFP_KERNEL_ACCOUNT)?,
+            ),
+        }
+        Ok(())
+    }
+
+    fn count_off(&mut self, user: UserId) {
+        match self.users.get_mut(&user) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.users.remove(&user)),
+        }
     }
 
     /// Takes the next free id for a subscriber. Sleeps.
@@ -125,8 +175,11 @@ impl Registry {
     pub(crate) fn release(&mut self, id: u32) -> Option<Name> {
         let name = self.names.remove(&id)?;
 
-        if let Name::Channel { key: Some(key), .. } = &name {
-            self.keys.remove(key);
+        if let Name::Channel { key, user, .. } = &name {
+            if let Some(key) = key {
+                self.keys.remove(key);
+            }
+            self.count_off(*user);
         }
         Some(name)
     }

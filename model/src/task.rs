@@ -36,6 +36,7 @@ pub(crate) fn parameters(mode: Mode, ring_entries: u32, exclusive: bool) -> Para
             size: 0,
             exclusive,
         },
+        max_subscribers: 16,
         first_position: 0,
     }
 }

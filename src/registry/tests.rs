@@ -31,7 +31,7 @@ mod suite {
 
     #[test]
     fn ids_are_given_out_in_turn() -> Result {
-        let mut registry = Registry::new();
+        let mut registry = Registry::new(u32::MAX);
 
         for id in 1..=5 {
             assert_eq!(registry.reserve_subscriber(), Ok(id));
@@ -43,7 +43,7 @@ mod suite {
 
     #[test]
     fn ids_start_anew_behind_the_last() -> Result {
-        let mut registry = Registry::new();
+        let mut registry = Registry::new(u32::MAX);
 
         assert_eq!(registry.reserve_subscriber(), Ok(1));
         assert_eq!(registry.reserve_subscriber(), Ok(2));
@@ -57,8 +57,29 @@ mod suite {
     }
 
     #[test]
+    fn channels_are_counted() -> Result {
+        let mut registry = Registry::new(u32::MAX);
+        let user = UserId::current();
+        let first = registry.reserve_channel(key(5))?;
+        let second = registry.reserve_channel(None)?;
+
+        assert_eq!(registry.users.get(&user), Some(&2));
+        assert_eq!(registry.reserve_channel(key(5)), Err(EEXIST));
+        let subscriber = registry.reserve_subscriber()?;
+
+        drop(registry.release(subscriber));
+        assert_eq!(registry.users.get(&user), Some(&2));
+        drop(registry.release(first));
+        assert_eq!(registry.users.get(&user), Some(&1));
+        drop(registry.release(second));
+        // Nothing is kept of who has none.
+        assert!(registry.users.get(&user).is_none());
+        Ok(())
+    }
+
+    #[test]
     fn key_is_given_out_once() -> Result {
-        let mut registry = Registry::new();
+        let mut registry = Registry::new(u32::MAX);
         let id = registry.reserve_channel(key(5))?;
 
         assert_eq!(registry.reserve_channel(key(5)), Err(EEXIST));
@@ -70,7 +91,7 @@ mod suite {
 
     #[test]
     fn what_is_reserved_is_not_found() -> Result {
-        let mut registry = Registry::new();
+        let mut registry = Registry::new(u32::MAX);
         let owner = registry.new_owner();
         let id = registry.reserve_channel(key(5))?;
 
@@ -84,7 +105,7 @@ mod suite {
 
     #[test]
     fn channel_is_found_until_removed() -> Result {
-        let mut registry = Registry::new();
+        let mut registry = Registry::new(u32::MAX);
         let owner = registry.new_owner();
         let id = publish(&mut registry, key(5), owner)?;
 
@@ -103,7 +124,7 @@ mod suite {
 
     #[test]
     fn subscriber_is_no_channel() -> Result {
-        let mut registry = Registry::new();
+        let mut registry = Registry::new(u32::MAX);
         let owner = registry.new_owner();
         let id = registry.reserve_subscriber()?;
         let rights = Rights {
@@ -128,7 +149,7 @@ mod suite {
 
     #[test]
     fn only_the_owner_removes_its_channels() -> Result {
-        let mut registry = Registry::new();
+        let mut registry = Registry::new(u32::MAX);
         let (owner, other) = (registry.new_owner(), registry.new_owner());
         let id = publish(&mut registry, None, owner)?;
 

@@ -113,7 +113,11 @@
  * @channel_id_out:	out: the channel's id
  * @reserved:		zero
  *
- * nr_args is 1. The whole region has to fit INT_MAX bytes.
+ * nr_args is 1. The whole region has to fit INT_MAX bytes. -ENOMEM where the
+ * caller's memory cgroup or RLIMIT_MEMLOCK has no room for it, -EDQUOT where the
+ * caller (fsuid) has as many channels as a user may (the module's parameter
+ * max_user_channels) and lacks CAP_SYS_RESOURCE in the initial user namespace.
+ * A channel counts until it is destroyed.
  */
 struct io_uring_ipc_channel_create {
 	__u32	flags;
@@ -139,7 +143,9 @@ struct io_uring_ipc_channel_create {
  * @reserved:		zero
  *
  * nr_args is 1. Closing @channel_fd does not detach; DETACH and closing the
- * ring do.
+ * ring do. -ENOSPC where the channel has as many subscribers as it may (the
+ * module's parameter max_subscribers), -EMFILE where the ring has more than
+ * RLIMIT_NOFILE.
  *
  * DETACH takes the id of any of the ring's subscribers. Whoever may DESTROY the
  * channel (its owner, or CAP_FOWNER over it) may also DETACH the subscribers of
