@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 
+struct dentry;
 struct file;
 struct file_operations;
 struct inode;
@@ -26,11 +27,13 @@ struct file *helper_anon_file(const char *name,
 struct file *helper_anon_file_own_inode(const char *name,
 					const struct file_operations *fops,
 					int flags);
-struct inode *helper_file_inode_get(struct file *file);
-void helper_inode_put(struct inode *inode);
+struct dentry *helper_file_dentry_get(struct file *file);
+void helper_dentry_put(struct dentry *dentry);
+struct inode *helper_dentry_inode(struct dentry *dentry);
 void helper_inode_set_mode(struct inode *inode, umode_t mode);
 int helper_inode_permission(struct inode *inode, int mask);
 bool helper_inode_owner_or_capable(struct inode *inode);
+int helper_dentry_chmod(struct dentry *dentry, umode_t mode);
 
 u64 helper_current_ipc_ns_id(void);
 

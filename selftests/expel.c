@@ -76,6 +76,20 @@ static int detach_in_container(uid_t uid, int namespaces, __u32 id)
 	return child_wait(pid);
 }
 
+/* And as root of one that has a few users. */
+static int detach_in_container_of(unsigned int first, __u32 id)
+{
+	pid_t pid = container_start_many(first, 8);
+	struct ring ring;
+
+	if (!pid) {
+		if (ring_open(&ring, RING_PLAIN))
+			_exit(200);
+		_exit(-ipc_detach(&ring, id));
+	}
+	return child_wait(pid);
+}
+
 TEST_F(ring, is_for_the_owner)
 {
 	struct shared *shared = shared_new();
@@ -110,8 +124,8 @@ TEST_F(ring, is_for_the_owner)
 	EXPECT_EQ(0, child_wait(owner));
 }
 
-/* Root of the owner's own user namespace is capable over what is the owner's. */
-TEST_F(ring, owner_as_root_of_a_container)
+/* Root of a container is capable over what its users own, and nothing else. */
+TEST_F(ring, root_of_the_owners_container)
 {
 	struct shared *shared = shared_new();
 	struct ring *ring = &self->ring;
@@ -123,7 +137,9 @@ TEST_F(ring, owner_as_root_of_a_container)
 	ASSERT_LE(0, owner);
 	ASSERT_EQ(0, gate_wait(&shared->ready));
 	ASSERT_EQ(0, ipc_attach(ring, &sub, shared->channel, IOIPC_SUB_BOTH));
-	EXPECT_EQ(0, detach_in_container(OWNER, 0, sub.id));
+	EXPECT_EQ(EPERM, detach_in_container_of(OWNER + 1, sub.id));
+	EXPECT_EQ(4, ipc_send_u32(ring, sub.id, 1));
+	EXPECT_EQ(0, detach_in_container_of(OWNER - 1, sub.id));
 	EXPECT_EQ(-ENOENT, ipc_recv_u32(ring, sub.id));
 	gate_open(&shared->done);
 	EXPECT_EQ(0, child_wait(owner));

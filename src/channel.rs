@@ -191,6 +191,15 @@ impl Channel {
         self.inode.owner_or_capable()
     }
 
+    /// Changes who may use the channel, if the caller is its owner or capable over that; `EPERM`.
+    /// Sleeps.
+    pub(crate) fn set_mode(&self, mode: u16) -> Result {
+        if mode & !uapi::MODE_BITS != 0 {
+            return Err(EINVAL);
+        }
+        self.inode.chmod(mode)
+    }
+
     /// How many can receive.
     #[inline(always)]
     pub(crate) fn nr_receivers(&self) -> u32 {

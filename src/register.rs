@@ -120,7 +120,7 @@ fn create(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     handles.reserve_created()?;
     // Nobody finds the channel before it is published, but its names are its own from here on.
     let id = ops::registry().reserve_channel(key)?;
-    let made = make_channel(id, parameters, request.mode & 0o666).and_then(|made| {
+    let made = make_channel(id, parameters, request.mode as u16 & uapi::MODE_BITS).and_then(|made| {
         write(
             arg,
             &ChannelCreate {
@@ -151,8 +151,8 @@ fn create(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
 }
 
 /// Makes a channel, and the file of those who send to it without attaching.
-fn make_channel(id: u32, parameters: Parameters, mode: u32) -> Result<(Arc<Channel>, ARef<File>)> {
-    let (door, inode) = UnboundFile::<Subscriber>::new(mode as u16)?;
+fn make_channel(id: u32, parameters: Parameters, mode: u16) -> Result<(Arc<Channel>, ARef<File>)> {
+    let (door, inode) = UnboundFile::<Subscriber>::new(mode)?;
     let channel = Channel::new(id, parameters, inode)?;
     let rights = Rights {
         send: true,

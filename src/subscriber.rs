@@ -10,6 +10,7 @@ use super::{
         inode::Access,
         wait_queue::{events, PollRequest},
     },
+    uapi,
 };
 use kernel::{
     c_str,
@@ -143,6 +144,15 @@ impl AnonFile for Subscriber {
             return Err(EACCES);
         }
         self.channel.region().map(vma)
+    }
+
+    fn ioctl(&self, command: u32, argument: usize) -> Result {
+        match command {
+            uapi::IOC_SET_MODE => self
+                .channel
+                .set_mode(argument.try_into().map_err(|_| EINVAL)?),
+            _ => Err(ENOTTY),
+        }
     }
 
     fn show_fdinfo(&self, m: &SeqFile) {

@@ -64,6 +64,39 @@ pid_t container_start(uid_t uid, gid_t gid, int namespaces)
 	return 0;
 }
 
+static int write_map(pid_t pid, const char *name, unsigned int first,
+		     unsigned int count)
+{
+	char path[64], map[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	snprintf(map, sizeof(map), "0 %u %u", first, count);
+	return write_file(path, map);
+}
+
+pid_t container_start_many(unsigned int first, unsigned int count)
+{
+	struct gate unshared, mapped;
+	pid_t pid;
+
+	if (gate_init(&unshared) || gate_init(&mapped))
+		return -1;
+	pid = child_start();
+	if (!pid) {
+		if (unshare(CLONE_NEWUSER))
+			_exit(NO_NAMESPACES);
+		gate_open(&unshared);
+		if (gate_wait(&mapped) || become(0, 0))
+			_exit(NO_NAMESPACES);
+		return 0;
+	}
+	if (!gate_wait(&unshared) &&
+	    !write_map(pid, "uid_map", first, count) &&
+	    !write_map(pid, "gid_map", first, count))
+		gate_open(&mapped);
+	return pid;
+}
+
 union control {
 	struct cmsghdr header;
 	char space[CMSG_SPACE(sizeof(int))];

@@ -13,6 +13,12 @@
  */
 pid_t container_start(uid_t uid, gid_t gid, int namespaces);
 
+/*
+ * As container_start(), for a caller that is root, with the @count users and
+ * groups from @first on: the child is the first of them.
+ */
+pid_t container_start_many(unsigned int first, unsigned int count);
+
 /* Pass a descriptor through a Unix socket: 0, or -errno. */
 int fd_send(int socket, int fd);
 

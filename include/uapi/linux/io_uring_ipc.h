@@ -11,6 +11,7 @@
 #define _UAPI_LINUX_IO_URING_IPC_H
 
 #include <linux/io_uring.h>
+#include <linux/ioctl.h>
 #include <linux/types.h>
 
 /*
@@ -238,6 +239,16 @@ struct io_uring_ipc_ring {
 };
 
 #define IOIPC_RING_VERSION	1
+
+/*
+ * ioctl(channel_fd, IOIPC_IOC_SET_MODE, mode): what fchmod(2) would be. Changes
+ * @mode of the channel, for its owner or a caller with CAP_FOWNER over it, else
+ * -EPERM; any channel_fd of the channel will do. -EINVAL for bits outside 0666.
+ * Decides who may attach and who may send by the channel's id from then on, and
+ * on PRIVATE channels about every message. Who is attached to another channel
+ * keeps its rights, as with an open file: DETACH is for that.
+ */
+#define IOIPC_IOC_SET_MODE	_IO(0xB9, 0)
 
 /*
  * struct io_uring_ipc_msg_desc - a slot's descriptor, one cache line
