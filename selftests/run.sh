@@ -17,7 +17,7 @@ dir=${1:-$(dirname "$0")}
 dir=$(cd "$dir" && pwd) || exit 2
 [ $# -gt 0 ] && shift
 
-all="abi abi_kernel params basic names rights passed mode expel delivery lifetime mmap poll fault
+all="abi abi_kernel params basic names rights passed mode expel identity delivery lifetime mmap poll fault
 account rfc wait multishot buffers send_wait cancel handon flags fail_calls
 fail_requests stress_wait unload leak limits kunit wrap"
 tests=${*:-$all}

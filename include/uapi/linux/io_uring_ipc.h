@@ -178,9 +178,15 @@ struct io_uring_ipc_channel_attach {
  * @sender_id:		subscriber id of the sender, 0 if it sent by channel id
  * @pid:		the sending process as the receiver sees it, 0 if not visible.
  *		A number: when the process has gone, another may have it
- * @uid:		likewise, the overflow id if not visible
- * @gid:		likewise, the overflow id if not visible
+ * @uid:		likewise its real user, the overflow id if not visible
+ * @gid:		likewise its real group, the overflow id if not visible
  * @lost:		messages this receiver lost just before this one
+ *
+ * The sender is the task that has submitted the SQE, as it was when the message
+ * went into the ring. On a ring with IORING_SETUP_SQPOLL that is a thread of
+ * whoever has made the ring, with the credentials of then: also for others who
+ * have got hold of the ring. Nobody else's can be claimed; sqe->personality has
+ * to be 0.
  */
 struct io_uring_ipc_msg_hdr {
 	__u64	msg_id;
