@@ -484,19 +484,22 @@ impl Members {
     }
 
     /// Wakes waiting sends, of one member after the other, in turn, until there are as many as
-    /// `room` slots.
-    pub(crate) fn wake_senders(&mut self, mut room: u32, asleep: &SleepCounts) {
+    /// `room` slots. Returns how many wait there.
+    pub(crate) fn wake_senders(&mut self, room: u32, asleep: &SleepCounts) -> u32 {
+        let mut woken = 0_u32;
+
         for at in self.round(self.last_sender) {
-            if room == 0 {
+            if woken >= room {
                 break;
             }
             let entry = &mut self.entries[at];
 
             if entry.wake_for_room(Wait::Send, asleep) {
-                room = room.saturating_sub(entry.member.sends.len());
+                woken = woken.saturating_add(entry.member.sends.len());
                 self.last_sender = entry.member.id;
             }
         }
+        woken
     }
 
     /// Tells all members that the channel has ended. Nobody may send any more.

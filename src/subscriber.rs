@@ -81,7 +81,11 @@ impl Subscriber {
     fn is_writable(&self, exclusive: bool) -> bool {
         !self.has_ended()
             && self.channel.has_room()
-            && !(exclusive && self.channel.is_others_turn(&self.member))
+            && !if exclusive {
+                self.channel.is_others_turn(&self.member)
+            } else {
+                self.channel.is_kept()
+            }
     }
 }
 

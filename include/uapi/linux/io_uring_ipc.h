@@ -67,6 +67,10 @@
  * WAIT: where the ring is full the request waits for room; without it -ENOBUFS.
  *       It may go on waiting until a quarter of the ring is free or has been
  *       received, or a receiver has found nothing more.
+ *       Subscribers whose sends wait are woken in turn, so each has its part of
+ *       the room. Once they are woken, up to a quarter of the ring is theirs
+ *       until they have used it or all that is in the ring has been received:
+ *       sends that do not wait get what is more, or -ENOBUFS.
  *       Messages keep the order in which one task has sent them: while a send
  *       waits, later ones of the same task and subscriber (or channel, for
  *       sends by its id) wait behind it, or fail with -ENOBUFS. So do those
