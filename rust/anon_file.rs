@@ -9,7 +9,7 @@ use core::{marker::PhantomData, ptr, ptr::NonNull};
 use kernel::{
     bindings::{__poll_t, file, file_operations, inode, poll_table, seq_file, vm_area_struct},
     error::{from_err_ptr, from_result},
-    ffi::c_int,
+    ffi::{c_int, c_long, c_uint, c_ulong},
     fs::{File, LocalFile},
     mm::virt::VmaNew,
     prelude::*,
@@ -32,6 +32,9 @@ pub(crate) trait AnonFile: Sized + Send + Sync + 'static {
     /// Maps the file. The mapping holds a reference to the file.
     fn mmap(&self, vma: &VmaNew) -> Result;
 
+    /// Does what an `ioctl()` asks for, whose argument is a number; `ENOTTY` for what is unknown.
+    fn ioctl(&self, command: u32, argument: usize) -> Result;
+
     /// Prints lines for `/proc/<pid>/fdinfo/<fd>`.
     fn show_fdinfo(&self, m: &SeqFile);
 }
@@ -50,6 +53,9 @@ impl<T: AnonFile> FileOperations<T> {
                 owner: owner.as_ptr(),
                 poll: Some(poll::<T>),
                 mmap: Some(mmap::<T>),
+                unlocked_ioctl: Some(ioctl::<T>),
+                // No argument is a pointer.
+                compat_ioctl: Some(ioctl::<T>),
                 release: Some(release::<T>),
                 show_fdinfo: Some(show_fdinfo::<T>),
                 llseek: Some(kernel::bindings::noop_llseek),
@@ -124,14 +130,14 @@ impl<T: AnonFile> UnboundFile<T> {
 ///
 /// `file` must have been made by [`new`] or [`UnboundFile::bind`] with this `T`.
 #[inline(always)]
-pub(crate) unsafe fn data_unchecked<T: AnonFile>(file: &File) -> &T {
+pub(crate) unsafe fn data_unchecked<T: AnonFile>(file: &LocalFile) -> &T {
     // SAFETY: By the function's contract `private_data` is a `T`'s, which the file owns until its
     // last reference is gone.
     unsafe { KBox::<T>::borrow((*file.as_ptr()).private_data) }
 }
 
 /// The data of a file, if it is a `T`'s.
-pub(crate) fn data<T: AnonFile>(file: &File) -> Option<&T> {
+pub(crate) fn data<T: AnonFile>(file: &LocalFile) -> Option<&T> {
     // SAFETY: A file's operations and data are set before it is shared and stay.
     let (operations, data) = unsafe { ((*file.as_ptr()).f_op, (*file.as_ptr()).private_data) };
 
@@ -162,6 +168,25 @@ unsafe extern "C" fn mmap<T: AnonFile>(file: *mut file, vma: *mut vm_area_struct
     let vma = unsafe { VmaNew::from_raw(vma) };
 
     from_result(|| data::<T>(file).ok_or(EINVAL)?.mmap(vma).map(|()| 0))
+}
+
+/// # Safety
+///
+/// Called by the kernel only, for a file of `T`.
+unsafe extern "C" fn ioctl<T: AnonFile>(
+    file: *mut file,
+    command: c_uint,
+    argument: c_ulong,
+) -> c_long {
+    // SAFETY: The caller holds a reference to the file.
+    let file = unsafe { File::from_raw_file(file) };
+
+    from_result(|| {
+        data::<T>(file)
+            .ok_or(ENOTTY)?
+            .ioctl(command, argument)
+            .map(|()| 0)
+    })
 }
 
 /// # Safety

@@ -7,10 +7,11 @@
 #include "../include/uapi/linux/io_uring_ipc.h"
 #include "helpers.h"
 
-/* For rust/io_uring.rs to compare with. */
+/* For Rust to compare with. */
 enum {
 	HELPER_RING_IPC = offsetof(struct io_ring_ctx, ipc),
 	HELPER_REQ_CTX = offsetof(struct io_kiocb, ctx),
 	HELPER_REQ_FLAGS = offsetof(struct io_kiocb, flags),
 	HELPER_REQ_CQE = offsetof(struct io_kiocb, cqe),
+	HELPER_IOC_SET_MODE = IOIPC_IOC_SET_MODE,
 };

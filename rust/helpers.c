@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/anon_inodes.h>
 #include <linux/cred.h>
+#include <linux/dcache.h>
 #include <linux/fault-inject-usercopy.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -12,6 +13,7 @@
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
+#include <linux/security.h>
 #include <linux/uaccess.h>
 #include <linux/uidgid.h>
 #include <linux/vmalloc.h>
@@ -104,17 +106,20 @@ struct file *helper_anon_file_own_inode(const char *name,
 	return anon_inode_create_getfile(name, fops, NULL, flags, NULL);
 }
 
-struct inode *helper_file_inode_get(struct file *file)
+/* A dentry holds its inode. */
+struct dentry *helper_file_dentry_get(struct file *file)
 {
-	struct inode *inode = file_inode(file);
-
-	ihold(inode);
-	return inode;
+	return dget(file->f_path.dentry);
 }
 
-void helper_inode_put(struct inode *inode)
+void helper_dentry_put(struct dentry *dentry)
 {
-	iput(inode);
+	dput(dentry);
+}
+
+struct inode *helper_dentry_inode(struct dentry *dentry)
+{
+	return d_inode(dentry);
 }
 
 void helper_inode_set_mode(struct inode *inode, umode_t mode)
@@ -130,6 +135,30 @@ int helper_inode_permission(struct inode *inode, int mask)
 bool helper_inode_owner_or_capable(struct inode *inode)
 {
 	return inode_owner_or_capable(&nop_mnt_idmap, inode);
+}
+
+/*
+ * As chmod() of a file in memory. Not by notify_change(): the operations of an
+ * anonymous inode refuse it.
+ */
+int helper_dentry_chmod(struct dentry *dentry, umode_t mode)
+{
+	struct inode *inode = d_inode(dentry);
+	struct iattr attr = { .ia_valid = ATTR_MODE | ATTR_CTIME };
+	int ret;
+
+	ret = inode_lock_killable(inode);
+	if (ret)
+		return ret;
+	attr.ia_mode = (inode->i_mode & S_IFMT) | (mode & 0777);
+	attr.ia_ctime = current_time(inode);
+	ret = setattr_prepare(&nop_mnt_idmap, dentry, &attr);
+	if (!ret)
+		ret = security_inode_setattr(&nop_mnt_idmap, dentry, &attr);
+	if (!ret)
+		setattr_copy(&nop_mnt_idmap, inode, &attr);
+	inode_unlock(inode);
+	return ret;
 }
 
 /* Namespaces. */
@@ -188,6 +217,17 @@ void helper_preempt_enable(void)
 }
 
 /* Limits. */
+
+/* As the file system sees the caller: who owns what it makes. */
+uid_t helper_current_fsuid(void)
+{
+	return __kuid_val(current_fsuid());
+}
+
+bool helper_capable_sys_resource(void)
+{
+	return capable(CAP_SYS_RESOURCE);
+}
 
 size_t helper_rlimit_nofile(void)
 {

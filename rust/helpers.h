@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 
+struct dentry;
 struct file;
 struct file_operations;
 struct inode;
@@ -26,11 +27,13 @@ struct file *helper_anon_file(const char *name,
 struct file *helper_anon_file_own_inode(const char *name,
 					const struct file_operations *fops,
 					int flags);
-struct inode *helper_file_inode_get(struct file *file);
-void helper_inode_put(struct inode *inode);
+struct dentry *helper_file_dentry_get(struct file *file);
+void helper_dentry_put(struct dentry *dentry);
+struct inode *helper_dentry_inode(struct dentry *dentry);
 void helper_inode_set_mode(struct inode *inode, umode_t mode);
 int helper_inode_permission(struct inode *inode, int mask);
 bool helper_inode_owner_or_capable(struct inode *inode);
+int helper_dentry_chmod(struct dentry *dentry, umode_t mode);
 
 u64 helper_current_ipc_ns_id(void);
 
@@ -47,6 +50,8 @@ struct helper_identity helper_visible_identity(const struct helper_identity *id)
 void helper_preempt_disable(void);
 void helper_preempt_enable(void);
 
+uid_t helper_current_fsuid(void);
+bool helper_capable_sys_resource(void);
 size_t helper_rlimit_nofile(void);
 int helper_charge_memlock(size_t nr_pages, void **user);
 void helper_uncharge_memlock(void *user, size_t nr_pages);

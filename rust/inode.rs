@@ -7,7 +7,7 @@
 use super::bindings;
 use core::ptr::NonNull;
 use kernel::{
-    bindings::inode,
+    bindings::{dentry, inode},
     error::to_result,
     ffi::c_int,
     fs::File,
@@ -26,25 +26,37 @@ pub(crate) enum Access {
 ///
 /// # Invariants
 ///
-/// The pointer is to an inode that this owns a reference to.
-pub(crate) struct Inode(NonNull<inode>);
+/// `dentry` is one that this owns a reference to, and `inode` its inode.
+pub(crate) struct Inode {
+    dentry: NonNull<dentry>,
+    inode: NonNull<inode>,
+}
 
 // SAFETY: An inode belongs to no task, and all that is called here may be called by any.
 unsafe impl Send for Inode {}
-// SAFETY: As above; the checks only read what the creator has set before it shared the inode.
+// SAFETY: As above; what changes the inode locks it, and the checks cope with that as they do for
+// any file.
 unsafe impl Sync for Inode {}
 
 impl Inode {
     /// The inode of a file that has one of its own, with the permission bits of `mode`.
     pub(super) fn of_new_file(file: &File, mode: u16) -> Self {
-        // SAFETY: A file holds its inode, so there is one to take a reference to.
-        let inode = unsafe { bindings::helper_file_inode_get(file.as_ptr()) };
+        // SAFETY: A file holds its dentry, so there is one to take a reference to.
+        let dentry = unsafe { bindings::helper_file_dentry_get(file.as_ptr()) };
+        // SAFETY: The reference is ours.
+        let inode = unsafe { bindings::helper_dentry_inode(dentry) };
 
         // SAFETY: The caller has just made the file and its inode: nobody else knows of them.
         unsafe { bindings::helper_inode_set_mode(inode, mode) };
-        // INVARIANT: `helper_file_inode_get()` gave us the reference, and never null.
-        // SAFETY: As just said, it is not null.
-        Self(unsafe { NonNull::new_unchecked(inode) })
+        // INVARIANT: `helper_file_dentry_get()` gave us the reference. A file's dentry is never
+        // null, and has an inode for as long as there is a reference to it.
+        // SAFETY: As just said, they are not null.
+        unsafe {
+            Self {
+                dentry: NonNull::new_unchecked(dentry),
+                inode: NonNull::new_unchecked(inode),
+            }
+        }
     }
 
     /// The kernel's check of the caller's credentials: owner, group with supplementary groups,
@@ -53,13 +65,22 @@ impl Inode {
     /// Fails with `EACCES`, or as a security module says. May sleep.
     pub(crate) fn permission(&self, access: Access) -> Result {
         // SAFETY: By the type's invariant the inode is alive.
-        to_result(unsafe { bindings::helper_inode_permission(self.0.as_ptr(), access as c_int) })
+        to_result(unsafe { bindings::helper_inode_permission(self.inode.as_ptr(), access as c_int) })
     }
 
     /// Whether the caller owns the inode, or is capable over its owner (`CAP_FOWNER`).
     pub(crate) fn owner_or_capable(&self) -> bool {
         // SAFETY: By the type's invariant the inode is alive.
-        unsafe { bindings::helper_inode_owner_or_capable(self.0.as_ptr()) }
+        unsafe { bindings::helper_inode_owner_or_capable(self.inode.as_ptr()) }
+    }
+
+    /// Changes the permission bits, as `chmod()` does. Sleeps.
+    ///
+    /// Fails with `EPERM` where [the caller may not](Self::owner_or_capable), or as a security
+    /// module says.
+    pub(crate) fn chmod(&self, mode: u16) -> Result {
+        // SAFETY: By the type's invariant there is a reference to the dentry.
+        to_result(unsafe { bindings::helper_dentry_chmod(self.dentry.as_ptr(), mode) })
     }
 }
 
@@ -67,6 +88,6 @@ impl Drop for Inode {
     fn drop(&mut self) {
         // SAFETY: By the type's invariant the reference is ours to give back. The last one is
         // never given back in atomic context: files and channels are dropped where one may sleep.
-        unsafe { bindings::helper_inode_put(self.0.as_ptr()) };
+        unsafe { bindings::helper_dentry_put(self.dentry.as_ptr()) };
     }
 }

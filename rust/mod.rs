@@ -15,6 +15,7 @@ pub(crate) mod memlock;
 pub(crate) mod preempt;
 pub(crate) mod rlimit;
 pub(crate) mod shared_region;
+pub(crate) mod user;
 pub(crate) mod user_buffer;
 pub(crate) mod wait_queue;
 pub(crate) mod wrapping_array;

@@ -393,6 +393,55 @@ TEST_F(ring, memlock_of_the_creator)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
+/* What another task frees last goes back to who has paid. */
+TEST_F(ring, memlock_goes_back_to_the_creator)
+{
+	struct gate ready, done;
+	struct ring ring;
+	__u32 *id, own;
+	struct sub sub;
+	pid_t pid[2];
+	void *map;
+
+	id = shared_alloc(4096);
+	ASSERT_NE(NULL, id);
+	ASSERT_EQ(0, gate_init(&ready));
+	ASSERT_EQ(0, gate_init(&done));
+	pid[0] = child_start();
+	ASSERT_LE(0, pid[0]);
+	if (!pid[0]) {
+		OPEN_AS(54324, 4 * MIB);
+		EXPECT_EQ(0, create_mib(&ring, id, 2));
+		gate_open(&ready);
+		gate_wait(&done);
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(0, gate_wait(&ready));
+	ASSERT_EQ(0, ipc_attach(&self->ring, &sub, *id, IOIPC_SUB_RECV));
+	map = mmap(NULL, sub.size, PROT_READ, MAP_SHARED, sub.fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, ipc_detach(&self->ring, sub.id));
+	close(sub.fd);
+	gate_open(&done);
+	EXPECT_EQ(0, child_wait(pid[0]));
+	pid[1] = child_start();
+	ASSERT_LE(0, pid[1]);
+	if (!pid[1]) {
+		/* Or the child's copy would be the last. */
+		munmap(map, sub.size);
+		OPEN_AS(54324, 4 * MIB);
+		EXPECT_EQ(-ENOMEM, create_mib(&ring, &own, 2));
+		gate_open(&ready);
+		gate_wait(&done);
+		EXPECT_EQ(0, create_mib(&ring, &own, 2));
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(0, gate_wait(&ready));
+	ASSERT_EQ(0, munmap(map, sub.size));
+	gate_open(&done);
+	EXPECT_EQ(0, child_wait(pid[1]));
+}
+
 TEST_F(ring, memlock_200_cycles)
 {
 	struct ring ring;

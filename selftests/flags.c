@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* SQE flags, set-ups of the ring and restrictions, with requests that wait. */
+#include <linux/filter.h>
+
 #include "pair_fixture.h"
 #include "ring_fixture.h"
 
@@ -427,6 +429,116 @@ TEST_F(ring, restricted)
 	EXPECT_EQ(7, ipc_recv_u32(&self->ring, rx.id));
 	EXPECT_EQ(-EAGAIN, ipc_recv_u32(&self->ring, rx.id));
 	ring_close(&other);
+}
+
+/* The other way round: either of the opcodes alone can be kept from a ring. */
+TEST_F(ring, restricted_to_receiving)
+{
+	struct io_uring_restriction allow[] = {
+		{ .opcode = IORING_RESTRICTION_SQE_OP,
+		  .sqe_op = IORING_OP_IPC_RECV },
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP,
+		  .register_op = IORING_REGISTER_ENABLE_RINGS },
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP,
+		  .register_op = IORING_REGISTER_IPC_CHANNEL_ATTACH },
+	};
+	__u32 value = 7, id;
+	struct ring other;
+	struct sub both;
+
+	ASSERT_EQ(0, ipc_create(&self->ring, &id, 0, 4, 4));
+	ASSERT_EQ(0, ring_open(&other,
+			       variant->setup | IORING_SETUP_R_DISABLED));
+	ASSERT_EQ(0, ipc_register(&other, IORING_REGISTER_RESTRICTIONS, allow,
+				  ARRAY_SIZE(allow)));
+	ASSERT_EQ(0, ipc_register(&other, IORING_REGISTER_ENABLE_RINGS, NULL,
+				  0));
+	ASSERT_EQ(0, ipc_attach(&other, &both, id, IOIPC_SUB_BOTH));
+	prep_send(&other, both.id, &value, 4, 0, 1);
+	expect_next(_metadata, &other, 1, -EACCES);
+	prep_send(&other, id, &value, 4, 0, 2);
+	expect_next(_metadata, &other, 2, -EACCES);
+	EXPECT_EQ(4, ipc_send_u32(&self->ring, id, 9));
+	prep_recv(&other, both.id, &value, 4, 0, 3);
+	expect_next(_metadata, &other, 3, 4);
+	EXPECT_EQ(9U, value);
+	ring_close(&other);
+}
+
+/* As in the kernel's <linux/io_uring/bpf_filter.h>, which is young. */
+#define REGISTER_BPF_FILTER	37
+#define BPF_CMD_FILTER		1
+
+struct bpf_filter_arg {
+	__u16	cmd_type;
+	__u16	cmd_flags;
+	__u32	resv;
+	__u32	opcode;
+	__u32	flags;
+	__u32	filter_len;
+	__u8	pdu_size;
+	__u8	resv1[3];
+	__u64	filter_ptr;
+	__u64	resv2[5];
+};
+
+/* Offset of user_data's lower half in what a filter sees. */
+#define FILTER_USER_DATA	0
+#define ALLOWED			7
+
+/* Lets requests of this opcode pass whose user_data is ALLOWED. */
+static int filter_opcode(struct ring *ring, __u32 opcode)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FILTER_USER_DATA),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ALLOWED, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct bpf_filter_arg arg = {
+		.cmd_type = BPF_CMD_FILTER,
+		.opcode = opcode,
+		.filter_len = ARRAY_SIZE(filter),
+		.filter_ptr = (uintptr_t)filter,
+	};
+
+	return ipc_register(ring, REGISTER_BPF_FILTER, &arg, 1);
+}
+
+TEST_F(ring, bpf_filters)
+{
+	static const __u32 opcodes[] = { IORING_OP_IPC_SEND,
+					 IORING_OP_IPC_RECV };
+	__u32 value = 5, id;
+	struct ring other;
+	unsigned int i;
+	struct sub sub;
+	bool sends;
+
+	ASSERT_EQ(0, ipc_create_key(&self->ring, &id, 0, 4, 4, 0666, 0));
+	for (i = 0; i < ARRAY_SIZE(opcodes); i++) {
+		sends = opcodes[i] == IORING_OP_IPC_SEND;
+		ASSERT_EQ(0, ring_open(&other, variant->setup));
+		ASSERT_EQ(0, ipc_attach(&other, &sub, id, IOIPC_SUB_BOTH));
+		ASSERT_EQ(0, filter_opcode(&other, opcodes[i]));
+		prep_send(&other, sub.id, &value, 4, 0, 1);
+		expect_next(_metadata, &other, 1, sends ? -EACCES : 4);
+		prep_send(&other, id, &value, 4, 0, 2)->ioprio =
+			IOIPC_SEND_WAIT;
+		expect_next(_metadata, &other, 2, sends ? -EACCES : 4);
+		prep_send(&other, sub.id, &value, 4, 0, ALLOWED);
+		expect_next(_metadata, &other, ALLOWED, 4);
+		prep_recv(&other, sub.id, &value, 4, 0, 3);
+		expect_next(_metadata, &other, 3, sends ? 4 : -EACCES);
+		prep_recv(&other, sub.id, &value, 4, IOIPC_RECV_WAIT, 4)->flags =
+			IOSQE_ASYNC;
+		if (sends)
+			ASSERT_EQ(4, ipc_send_u32(&self->ring, id, 1));
+		expect_next(_metadata, &other, 4, sends ? 4 : -EACCES);
+		prep_recv(&other, sub.id, &value, 4, 0, ALLOWED);
+		expect_next(_metadata, &other, ALLOWED, sends ? -EAGAIN : 4);
+		ring_close(&other);
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -18,9 +18,10 @@ dir=${1:-$(dirname "$0")}
 dir=$(cd "$dir" && pwd) || exit 2
 [ $# -gt 0 ] && shift
 
-all="abi abi_kernel params basic names rights delivery lossy lifetime mmap poll fault
+all="abi abi_kernel params basic names rights passed mode expel
+identity delivery lossy lifetime mmap poll fault
 account rfc wait multishot buffers send_wait cancel handon flags fail_calls
-fail_requests stress_wait unload leak kunit wrap"
+fail_requests stress_wait unload leak limits kunit wrap"
 tests=${*:-$all}
 
 name=io_uring_ipc
@@ -148,6 +149,13 @@ run_wrap() {
 	load wrap "$IOIPC_MODULE"
 }
 
+# With limits that a test can reach.
+run_limits() {
+	load limits "$IOIPC_MODULE" max_user_channels=4 max_subscribers=3 &&
+		run_one limits 60 limits
+	load limits "$IOIPC_MODULE"
+}
+
 # Tests that unload and load the module.
 run_reloading() {
 	if [ ! -f "$IOIPC_MODULE" ]; then
@@ -177,6 +185,7 @@ for test in $tests; do
 	case $test in
 	kunit)	run_kunit ;;
 	wrap)	run_wrap ;;
+	limits)	run_limits ;;
 	unload)	run_reloading unload $((120 + ${IOIPC_CYCLES:-15} * 3)) ;;
 	leak)	run_reloading leak 900 ;;
 	fail_*)	run_one "$test" 3600 "$test" ;;

@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
+#include "lib/container.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"
 
@@ -139,6 +141,47 @@ TEST_F(module, held_by_a_descriptor)
 	EXPECT_EQ(IN_USE, unload());
 	close(sub.fd);
 	EXPECT_EQ(0, unload());
+}
+
+/*
+ * Whoever holds whom: a descriptor on its way through a socket to its own
+ * holder, and in the table of the very ring that attached it.
+ */
+TEST_F(module, held_by_no_cycle)
+{
+	int socket[2], fds[2];
+	struct sub sub, again;
+	__u32 id;
+
+	ASSERT_EQ(0, ipc_create(&self->ring, &id, 0, 4, 4));
+	ASSERT_EQ(0, ipc_attach(&self->ring, &sub, id, IOIPC_SUB_BOTH));
+	ASSERT_EQ(0, ipc_attach(&self->ring, &again, sub.fd,
+				IOIPC_SUB_BOTH | IOIPC_SUB_FROM_FD));
+	/* The kernel takes no ring into a ring. */
+	fds[0] = self->ring.fd;
+	EXPECT_EQ(-1, syscall(__NR_io_uring_register, self->ring.fd,
+			      IORING_REGISTER_FILES, fds, 1));
+	EXPECT_EQ(EBADF, errno);
+	fds[0] = sub.fd;
+	fds[1] = again.fd;
+	ASSERT_EQ(0, syscall(__NR_io_uring_register, self->ring.fd,
+			     IORING_REGISTER_FILES, fds, 2));
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, socket));
+	ASSERT_EQ(0, fd_send(socket[0], sub.fd));
+	/* The socket holds itself, too, for the kernel's collector to find. */
+	ASSERT_EQ(0, fd_send(socket[0], socket[1]));
+	EXPECT_EQ(-EINVAL, fd_send(socket[0], self->ring.fd));
+	close(socket[0]);
+	close(socket[1]);
+	close(sub.fd);
+	close(again.fd);
+	EXPECT_EQ(IN_USE, unload());
+	ring_close(&self->ring);
+	/* It looks when a socket goes. */
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, socket));
+	close(socket[0]);
+	close(socket[1]);
+	EXPECT_EQ(0, unload_soon());
 }
 
 TEST_F(module, held_by_a_mapping)

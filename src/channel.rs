@@ -20,6 +20,7 @@ use super::{
         atomic::{full_barrier, Word32},
         identity::IdentityCell,
         inode::{Access, Inode},
+        ipc_namespace::IpcNamespaceId,
         memlock::MemlockCharge,
         shared_region::{Layout, SharedRegion},
         wrapping_array::WrappingArray,
@@ -63,6 +64,8 @@ pub(crate) struct Parameters {
     pub(crate) max_msg_size: u32,
     /// Where the region's parts are; `layout.size` fits an `i32`.
     pub(crate) layout: Layout,
+    /// How many may be attached at once.
+    pub(crate) max_subscribers: u32,
     /// The first message's position.
     pub(crate) first_position: u64,
 }
@@ -81,12 +84,17 @@ pub(crate) struct Channel {
     senders: WrappingArray<IdentityCell>,
     /// Owner, mode and security label.
     inode: Inode,
+    /// Where it was made, and is found by its names.
+    namespace: IpcNamespaceId,
     destroyed: Word32,
     asleep: SleepCounts,
     /// Messages received since waiting sends have been woken.
     received: Word32,
     /// Sends that wait, of all members.
     waiting_sends: Word32,
+    /// How many slots are left to sends that have been woken. A hint: nothing is lost where it is
+    /// one off.
+    turns: Word32,
     receivers: Word32,
     #[pin]
     members: SpinLock<Members>,
@@ -95,7 +103,7 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    /// Makes a channel, charged to the caller. `inode` says who may use it.
+    /// Makes a channel in the caller's IPC namespace, charged to the caller. `inode` says who may use it.
     pub(crate) fn new(id: u32, parameters: Parameters, inode: Inode) -> Result<Arc<Self>> {
         let layout = &parameters.layout;
         let entries = parameters.ring_entries as usize;
@@ -133,10 +141,12 @@ impl Channel {
                 ring,
                 senders: WrappingArray::new(entries, IdentityCell::new)?,
                 inode,
+                namespace: IpcNamespaceId::current(),
                 destroyed: Word32::new(0),
                 asleep: SleepCounts::new(),
                 received: Word32::new(0),
                 waiting_sends: Word32::new(0),
+                turns: Word32::new(0),
                 receivers: Word32::new(0),
                 members <- new_spinlock!(Members::new(), "Channel::members"),
                 _memlock: memlock,
@@ -174,9 +184,23 @@ impl Channel {
         self.inode.permission(access)
     }
 
-    /// Whether the caller may destroy the channel.
+    /// Whether the channel's names, while it has them, are the caller's namespace's.
+    pub(crate) fn is_visible(&self) -> bool {
+        self.namespace == IpcNamespaceId::current()
+    }
+
+    /// Whether the caller may destroy the channel, and detach others from it.
     pub(crate) fn may_destroy(&self) -> bool {
         self.inode.owner_or_capable()
+    }
+
+    /// Changes who may use the channel, if the caller is its owner or capable over that; `EPERM`.
+    /// Sleeps.
+    pub(crate) fn set_mode(&self, mode: u16) -> Result {
+        if mode & !uapi::MODE_BITS != 0 {
+            return Err(EINVAL);
+        }
+        self.inode.chmod(mode)
     }
 
     /// How many can receive.
@@ -188,6 +212,14 @@ impl Channel {
     /// Subscribers, sleeping receivers and sleeping senders, for people to look at.
     pub(crate) fn population(&self) -> [usize; 3] {
         self.members.lock().population()
+    }
+
+    /// The receiver that holds the oldest message, where every receiver gets each.
+    pub(crate) fn slowest(&self) -> Option<u32> {
+        if self.parameters.mode.receivers_compete() {
+            return None;
+        }
+        self.members.lock().slowest_before(self.ring.tail())
     }
 
     /// Adds a member. A receiver starts at the next message sent, or with `replay` (and always
@@ -211,7 +243,7 @@ impl Channel {
                 }
                 members.len()
             };
-            let table = Table::larger_than(len)?;
+            let table = Table::larger_than(len, self.parameters.max_subscribers as usize)?;
             let rest = self.members.lock().grow(table);
 
             drop(rest);

@@ -108,5 +108,7 @@ fn end(id: u32, file: &File) {
     if let Some(subscriber) = anon_file::data::<Subscriber>(file) {
         subscriber.detach();
     }
-    ops::registry().release(id, None);
+    let name = ops::registry().release(id);
+
+    drop(name);
 }

@@ -51,6 +51,16 @@ module! {
     authors: ["The io_uring IPC authors"],
     description: "IPC channels for io_uring",
     license: "GPL",
+    params: {
+        max_user_channels: u32 {
+            default: 1024,
+            description: "Channels that a user may have (CAP_SYS_RESOURCE: any number)",
+        },
+        max_subscribers: u32 {
+            default: 4096,
+            description: "Subscribers that a channel may have",
+        },
+    },
 }
 
 #[cfg(ioipc_test)]
@@ -61,11 +71,29 @@ module! {
     description: "IPC channels for io_uring, built for tests",
     license: "GPL",
     params: {
+        max_user_channels: u32 {
+            default: 1024,
+            description: "Channels that a user may have (CAP_SYS_RESOURCE: any number)",
+        },
+        max_subscribers: u32 {
+            default: 4096,
+            description: "Subscribers that a channel may have",
+        },
         first_position: u64 {
             default: 0,
             description: "Position of every channel's first message, to see it pass 2^32",
         },
     },
+}
+
+/// How many channels a user may have, who lacks `CAP_SYS_RESOURCE`.
+fn max_user_channels() -> u32 {
+    *module_parameters::max_user_channels.value()
+}
+
+/// How many subscribers a channel may have.
+fn max_subscribers() -> u32 {
+    *module_parameters::max_subscribers.value()
 }
 
 /// The position of every channel's first message.

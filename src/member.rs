@@ -30,6 +30,11 @@ impl Rights {
             Access::Write => self.send,
         }
     }
+
+    /// Whether `other` is no more than this.
+    pub(crate) fn include(self, other: Self) -> bool {
+        (self.send || !other.send) && (self.recv || !other.recv)
+    }
 }
 
 /// How a receiver is served.

@@ -12,9 +12,6 @@ use super::{
 };
 use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, prelude::*, sync::Arc};
 
-/// Subscribers a channel can have.
-const MAX_SUBSCRIBERS: usize = 4096;
-
 /// What a subscriber can sleep for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
@@ -245,6 +242,17 @@ impl Members {
             .filter(|member| member.service.lossy)
     }
 
+    /// The receiver with the lowest cursor of those that hold senders up, if that is lower than `position`.
+    pub(crate) fn slowest_before(&self, position: u64) -> Option<u32> {
+        self.entries
+            .iter()
+            .filter(|entry| entry.member.rights.recv && !entry.member.service.lossy)
+            .map(|entry| (entry.member.cursor.load_relaxed(), entry.member.id))
+            .filter(|&(cursor, _)| cursor < position)
+            .min()
+            .map(|(_, id)| id)
+    }
+
     /// Marks a member as sleeping. It has to look again afterwards, past a full barrier.
     fn fall_asleep(&mut self, at: usize, wait: Wait, asleep: &SleepCounts) {
         let flag = &mut self.entries[at].asleep[wait as usize];
@@ -352,19 +360,22 @@ impl Members {
     }
 
     /// Wakes waiting sends, of one member after the other, in turn, until there are as many as
-    /// `room` slots.
-    pub(crate) fn wake_senders(&mut self, mut room: u32, asleep: &SleepCounts) {
+    /// `room` slots. Returns how many wait there.
+    pub(crate) fn wake_senders(&mut self, room: u32, asleep: &SleepCounts) -> u32 {
+        let mut woken = 0_u32;
+
         for at in self.round(self.last_sender) {
-            if room == 0 {
+            if woken >= room {
                 break;
             }
             let entry = &mut self.entries[at];
 
             if entry.wake_for_room(Wait::Send, asleep) {
-                room = room.saturating_sub(entry.member.sends.len());
+                woken = woken.saturating_add(entry.member.sends.len());
                 self.last_sender = entry.member.id;
             }
         }
+        woken
     }
 
     /// Tells all members that the channel has ended. Nobody may send any more.
@@ -381,15 +392,16 @@ impl Members {
 pub(crate) struct Table(KVec<Entry>);
 
 impl Table {
-    /// Room for more than `len` members, charged to the caller's memory cgroup. Sleeps.
-    pub(crate) fn larger_than(len: usize) -> Result<Self> {
-        const MAX: usize = MAX_SUBSCRIBERS + 1;
+    /// Room for more than `len` members, but no more than a door and `subscribers`; charged to the
+    /// caller's memory cgroup. Sleeps.
+    pub(crate) fn larger_than(len: usize, subscribers: usize) -> Result<Self> {
+        let most = subscribers.saturating_add(1);
 
-        if len >= MAX {
+        if len >= most {
             return Err(ENOSPC);
         }
         Ok(Self(KVec::with_capacity(
-            (len * 2).clamp(4, MAX),
+            (len * 2).max(4).min(most),
             GFP_KERNEL_ACCOUNT,
         )?))
     }

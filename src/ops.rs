@@ -84,7 +84,7 @@ impl Registration {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: This is the one call in the module's life, and nobody has used the lock yet.
         unsafe { REGISTRY.init() };
-        *REGISTRY.lock() = Some(Registry::new());
+        *REGISTRY.lock() = Some(Registry::new(crate::max_user_channels()));
         // SAFETY: The table is valid for as long as the module is loaded.
         to_result(unsafe { bindings::io_uring_ipc_set_ops(&OPERATIONS.0) })?;
         Ok(Self(()))

@@ -10,7 +10,7 @@ use super::{
     handles::Handles,
     member::{Member, Rights, Service, DOOR},
     ops,
-    registry::{Entry, Key},
+    registry::{Attachment, Entry, Key},
     rfl::{
         anon_file::{self, UnboundFile},
         inode::Access,
@@ -24,7 +24,7 @@ use super::{
 use core::mem::size_of;
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
-    fs::file::{flags::O_CLOEXEC, File, FileDescriptorReservation},
+    fs::file::{flags::O_CLOEXEC, File, FileDescriptorReservation, LocalFile},
     prelude::*,
     sync::{aref::ARef, Arc},
     uaccess::{UserPtr, UserSlice},
@@ -37,7 +37,7 @@ pub(crate) fn register(handles: &mut Handles, opcode: u32, arg: UserPtr, nr_args
         uapi::ATTACH => attach(handles, arg, nr_args),
         uapi::DETACH => {
             no_argument(arg)?;
-            handles.detach(nr_args)
+            handles.detach(nr_args).or_else(|_| expel(nr_args))
         }
         uapi::DESTROY => {
             no_argument(arg)?;
@@ -110,6 +110,7 @@ impl Parameters {
             ring_entries,
             max_msg_size,
             layout,
+            max_subscribers: crate::max_subscribers(),
             first_position: crate::first_position(),
         })
     }
@@ -118,16 +119,15 @@ impl Parameters {
 fn create(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     let request: ChannelCreate = read(arg, nr_args)?;
     let parameters = Parameters::new(&request)?;
-    let namespace = IpcNamespaceId::current();
     let key = (request.key != 0).then_some(Key {
-        namespace,
+        namespace: IpcNamespaceId::current(),
         key: request.key,
     });
 
     handles.reserve_created()?;
-    // Nobody finds the channel before `publish()`, but its names are its own from here on.
-    let id = ops::registry().reserve(key)?;
-    let made = make_channel(id, parameters, request.mode & 0o666).and_then(|made| {
+    // Nobody finds the channel before it is published, but its names are its own from here on.
+    let id = ops::registry().reserve_channel(key)?;
+    let made = make_channel(id, parameters, request.mode as u16 & uapi::MODE_BITS).and_then(|made| {
         write(
             arg,
             &ChannelCreate {
@@ -141,25 +141,25 @@ fn create(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     match made {
         Ok((channel, door)) => {
             handles.remember_created(id);
-            ops::registry().publish(Entry {
+            ops::registry().publish_channel(Entry {
                 channel,
                 door,
-                namespace,
-                key,
                 owner: handles.owner,
             });
             Ok(())
         }
         Err(error) => {
-            ops::registry().release(id, key);
+            let name = ops::registry().release(id);
+
+            drop(name);
             Err(error)
         }
     }
 }
 
 /// Makes a channel, and the file of those who send to it without attaching.
-fn make_channel(id: u32, parameters: Parameters, mode: u32) -> Result<(Arc<Channel>, ARef<File>)> {
-    let (door, inode) = UnboundFile::<Subscriber>::new(mode as u16)?;
+fn make_channel(id: u32, parameters: Parameters, mode: u16) -> Result<(Arc<Channel>, ARef<File>)> {
+    let (door, inode) = UnboundFile::<Subscriber>::new(mode)?;
     let channel = Channel::new(id, parameters, inode)?;
     let rights = Rights {
         send: true,
@@ -187,34 +187,26 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     };
     let replay = flags & subscriber_flags::REPLAY != 0;
     let lossy = flags & subscriber_flags::LOSSY != 0;
+    let from_fd = flags & subscriber_flags::FROM_FD != 0;
 
     if flags & !subscriber_flags::ALL != 0
         || request.reserved != [0; 3]
         || !(rights.send || rights.recv)
         || ((replay || lossy) && !rights.recv)
+        || (from_fd && request.key != 0)
     {
         return Err(EINVAL);
     }
-    let channel = {
-        let registry = ops::registry();
-        let entry = match request.key {
-            0 => registry.by_id(request.channel_id)?,
-            key => registry.by_key(key)?,
-        };
-
-        entry.channel.clone()
+    let channel = if from_fd {
+        channel_of_fd(request.channel_id, rights)?
+    } else {
+        channel_by_name(&request, rights)?
     };
-    if rights.recv {
-        channel.permission(Access::Read)?;
-    }
-    if rights.send {
-        channel.permission(Access::Write)?;
-    }
     if (replay || lossy) && channel.parameters.mode != Mode::Broadcast {
         return Err(EINVAL);
     }
 
-    let id = ops::registry().reserve(None)?;
+    let id = ops::registry().reserve_subscriber()?;
     let service = Service {
         lossy: rights.recv && (lossy || channel.parameters.lossy),
     };
@@ -232,12 +224,49 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     });
 
     if attached.is_err() {
-        ops::registry().release(id, None);
+        let name = ops::registry().release(id);
+
+        drop(name);
     }
     attached
 }
 
-/// Makes a subscriber and all that belongs to it; `tell` has to tell user space, or nothing stays.
+/// The channel of a name in the caller's namespace, if the caller may use it so.
+fn channel_by_name(request: &ChannelAttach, rights: Rights) -> Result<Arc<Channel>> {
+    let channel = {
+        let registry = ops::registry();
+        let entry = match request.key {
+            0 => registry.by_id(request.channel_id)?,
+            key => registry.by_key(key)?,
+        };
+
+        entry.channel.clone()
+    };
+    if rights.recv {
+        channel.permission(Access::Read)?;
+    }
+    if rights.send {
+        channel.permission(Access::Write)?;
+    }
+    Ok(channel)
+}
+
+/// The channel of a subscriber's file. Whoever has got hold of that, from wherever, may do what the
+/// subscriber may.
+fn channel_of_fd(fd: u32, rights: Rights) -> Result<Arc<Channel>> {
+    let file = LocalFile::fget(fd)?;
+    let subscriber = anon_file::data::<Subscriber>(&file).ok_or(EINVAL)?;
+
+    if !subscriber.member.rights.include(rights) {
+        return Err(EACCES);
+    }
+    if subscriber.has_ended() {
+        return Err(ENOENT);
+    }
+    Ok(subscriber.channel.clone())
+}
+
+/// Makes a subscriber and all that belongs to it; `tell` has to tell user space, or there is none.
 fn join(
     handles: &mut Handles,
     channel: &Arc<Channel>,
@@ -259,10 +288,30 @@ fn join(
     )?)?;
     let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
 
+    // Before it joins: the caller's memory may keep it waiting, and nobody shall wait for it.
+    tell(fd.reserved_fd())?;
     channel.join(&member, replay)?;
-    tell(fd.reserved_fd()).inspect_err(|_| channel.leave(&member))?;
+    ops::registry().publish_subscriber(Attachment {
+        channel: channel.clone(),
+        member,
+    });
     handles.insert(id, file.clone());
     fd.fd_install(file);
+    Ok(())
+}
+
+/// Detaches a subscriber of another ring, as the owner of its channel may. The id stays that
+/// ring's, which may still try to use it.
+fn expel(id: u32) -> Result {
+    let Attachment { channel, member } = ops::registry().subscriber(id)?.clone();
+
+    if !channel.may_destroy() {
+        return Err(EPERM);
+    }
+    if member.is_detached() {
+        return Err(ENOENT);
+    }
+    channel.leave(&member);
     Ok(())
 }
 

@@ -6,9 +6,15 @@
 //! are given out in turn and come back only after all others. Channels are found in the IPC
 //! namespace they were made in, and nowhere else.
 
-use super::{channel::Channel, rfl::ipc_namespace::IpcNamespaceId};
+use super::{
+    channel::Channel,
+    member::Member,
+    rfl::{ipc_namespace::IpcNamespaceId, rlimit, user::UserId},
+};
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
+    bindings,
+    error::Error,
     fs::File,
     prelude::*,
     rbtree::RBTree,
@@ -35,31 +41,49 @@ pub(crate) struct Entry {
     pub(crate) channel: Arc<Channel>,
     /// The file of requests that send by the channel's id.
     pub(crate) door: ARef<File>,
-    pub(crate) namespace: IpcNamespaceId,
-    pub(crate) key: Option<Key>,
     pub(crate) owner: Owner,
 }
 
-/// What an id stands for.
-enum Name {
-    /// A subscriber, which only its ring's table finds, or a channel that is being made.
-    Reserved,
-    Channel(Entry),
+/// A subscriber that the owner of its channel can find. Its ring finds it in a table of its own.
+#[derive(Clone)]
+pub(crate) struct Attachment {
+    pub(crate) channel: Arc<Channel>,
+    pub(crate) member: Arc<Member>,
+}
+
+/// What an id stands for; nothing yet for what is being made.
+///
+/// The last one drops a channel, which takes its time: not with the registry locked.
+#[must_use]
+pub(crate) enum Name {
+    Channel {
+        key: Option<Key>,
+        /// Whose it is counted as.
+        user: UserId,
+        entry: Option<Entry>,
+    },
+    Subscriber(Option<Attachment>),
 }
 
 /// All names.
 pub(crate) struct Registry {
     names: RBTree<u32, Name>,
     keys: RBTree<Key, u32>,
+    /// How many channels users have: those who have any.
+    users: RBTree<UserId, u32>,
+    /// How many a user may have.
+    channels_per_user: u32,
     last_id: u32,
     last_owner: u64,
 }
 
 impl Registry {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(channels_per_user: u32) -> Self {
         Self {
             names: RBTree::new(),
             keys: RBTree::new(),
+            users: RBTree::new(),
+            channels_per_user,
             last_id: 0,
             last_owner: 0,
         }
@@ -70,13 +94,66 @@ impl Registry {
         Owner(self.last_owner)
     }
 
-    /// Takes the next free id, and the key for it. Sleeps.
+    /// Takes the next free id for a channel of the caller's, and the key. Sleeps.
     ///
-    /// Fails with `EEXIST` where the key is taken, `ENOMEM`.
-    pub(crate) fn reserve(&mut self, key: Option<Key>) -> Result<u32> {
+    /// Fails with `EEXIST` where the key is taken, `EDQUOT` where the user has too many channels,
+    /// `ENOMEM`.
+    pub(crate) fn reserve_channel(&mut self, key: Option<Key>) -> Result<u32> {
         if key.is_some_and(|key| self.keys.get(&key).is_some()) {
             return Err(EEXIST);
         }
+        let user = UserId::current();
+        let id = self.reserve(Name::Channel {
+            key,
+            user,
+            entry: None,
+        })?;
+        let taken = self.count(user).and_then(|()| {
+            key.map_or(Ok(()), |key| {
+                self.keys
+                    .try_create_and_insert(key, id, GFP_KERNEL_ACCOUNT)
+                    .map(drop)
+                    .inspect_err(|_| self.count_off(user))
+            })
+        });
+
+        if let Err(error) = taken {
+            self.names.remove(&id);
+            return Err(error);
+        }
+        Ok(id)
+    }
+
+    /// Counts one more channel of a user.
+    fn count(&mut self, user: UserId) -> Result {
+        let count = self.users.get(&user).copied().unwrap_or(0);
+
+        if count >= self.channels_per_user && !rlimit::may_be_exceeded() {
+            return Err(Error::from_errno(-(bindings::EDQUOT as i32)));
+        }
+        match self.users.get_mut(&user) {
+            Some(count) => *count += 1,
+            None => drop(
+                self.users
+                    .try_create_and_insert(user, 1, GFP_KERNEL_ACCOUNT)?,
+            ),
+        }
+        Ok(())
+    }
+
+    fn count_off(&mut self, user: UserId) {
+        match self.users.get_mut(&user) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.users.remove(&user)),
+        }
+    }
+
+    /// Takes the next free id for a subscriber. Sleeps.
+    pub(crate) fn reserve_subscriber(&mut self) -> Result<u32> {
+        self.reserve(Name::Subscriber(None))
+    }
+
+    fn reserve(&mut self, name: Name) -> Result<u32> {
         let mut id = self.last_id;
         loop {
             id = if id == MAX_ID { 1 } else { id + 1 };
@@ -89,36 +166,54 @@ impl Registry {
         }
 
         self.names
-            .try_create_and_insert(id, Name::Reserved, GFP_KERNEL_ACCOUNT)?;
-        if let Some(key) = key {
-            if let Err(error) = self.keys.try_create_and_insert(key, id, GFP_KERNEL_ACCOUNT) {
-                self.names.remove(&id);
-                return Err(error);
-            }
-        }
+            .try_create_and_insert(id, name, GFP_KERNEL_ACCOUNT)?;
         self.last_id = id;
         Ok(id)
     }
 
-    /// Gives back what [`Self::reserve`] has taken.
-    pub(crate) fn release(&mut self, id: u32, key: Option<Key>) {
-        self.names.remove(&id);
-        if let Some(key) = key {
-            self.keys.remove(&key);
+    /// Gives an id back, with all that was taken along with it.
+    pub(crate) fn release(&mut self, id: u32) -> Option<Name> {
+        let name = self.names.remove(&id)?;
+
+        if let Name::Channel { key, user, .. } = &name {
+            if let Some(key) = key {
+                self.keys.remove(key);
+            }
+            self.count_off(*user);
         }
+        Some(name)
     }
 
     /// Makes a channel known by the names reserved for it.
-    pub(crate) fn publish(&mut self, entry: Entry) {
-        if let Some(name) = self.names.get_mut(&entry.channel.id) {
-            *name = Name::Channel(entry);
+    pub(crate) fn publish_channel(&mut self, entry: Entry) {
+        if let Some(Name::Channel { entry: place, .. }) = self.names.get_mut(&entry.channel.id) {
+            *place = Some(entry);
+        }
+    }
+
+    /// Makes a subscriber known by the id reserved for it.
+    pub(crate) fn publish_subscriber(&mut self, attachment: Attachment) {
+        if let Some(Name::Subscriber(place)) = self.names.get_mut(&attachment.member.id) {
+            *place = Some(attachment);
         }
     }
 
     /// The channel `id`, where the caller's namespace has it; `ENOENT`.
     pub(crate) fn by_id(&self, id: u32) -> Result<&Entry> {
         match self.names.get(&id) {
-            Some(Name::Channel(entry)) if entry.namespace == IpcNamespaceId::current() => Ok(entry),
+            Some(Name::Channel {
+                entry: Some(entry), ..
+            }) if entry.channel.is_visible() => Ok(entry),
+            _ => Err(ENOENT),
+        }
+    }
+
+    /// The subscriber `id`, where the caller's namespace has its channel, or had it; `ENOENT`.
+    pub(crate) fn subscriber(&self, id: u32) -> Result<&Attachment> {
+        match self.names.get(&id) {
+            Some(Name::Subscriber(Some(attachment))) if attachment.channel.is_visible() => {
+                Ok(attachment)
+            }
             _ => Err(ENOENT),
         }
     }
@@ -133,7 +228,10 @@ impl Registry {
 
     /// Whether `id` is a channel that the ring `owner` has made.
     pub(crate) fn is_owned(&self, id: u32, owner: Owner) -> bool {
-        matches!(self.names.get(&id), Some(Name::Channel(entry)) if entry.owner == owner)
+        matches!(
+            self.names.get(&id),
+            Some(Name::Channel { entry: Some(entry), .. }) if entry.owner == owner
+        )
     }
 
     /// Takes a channel's names away, if the ring that made it is `owner`.
@@ -145,16 +243,14 @@ impl Registry {
         }
     }
 
-    /// Takes a channel's names away.
+    /// Takes away the names of a channel that is known.
     pub(crate) fn remove(&mut self, id: u32) -> Option<Entry> {
-        match self.names.remove(&id)? {
-            Name::Channel(entry) => {
-                if let Some(key) = entry.key {
-                    self.keys.remove(&key);
-                }
-                Some(entry)
-            }
-            Name::Reserved => None,
+        match self.names.get(&id)? {
+            Name::Channel { entry: Some(_), .. } => match self.release(id)? {
+                Name::Channel { entry, .. } => entry,
+                Name::Subscriber(_) => None,
+            },
+            _ => None,
         }
     }
 }

@@ -88,6 +88,7 @@ fn wait_or_end(req: Send<'_>, subscriber: &Subscriber, result: Result<u32>) -> O
 
 /// Ends the wait of a send. Others have been woken for the same room.
 pub(crate) fn give_up(req: Send<'_>, subscriber: &Subscriber) {
+    subscriber.channel.turn_ends();
     subscriber.channel.count_waiting_sends(-1);
     subscriber
         .member
@@ -157,7 +158,13 @@ fn may_go(req: Send<'_>, subscriber: &Subscriber) -> bool {
         }
         return false;
     }
-    !(command.waits() && ticket == 0 && channel.is_others_turn(sender))
+    if ticket != 0 {
+        true
+    } else if command.waits() {
+        !channel.is_others_turn(sender)
+    } else {
+        !channel.is_kept() || (mark_pollers(channel, sender) && !channel.is_kept())
+    }
 }
 
 /// Sends a message by way of a buffer. Sleeps.
@@ -230,17 +237,23 @@ fn claim_late<'a>(channel: &'a Channel, sender: &Member) -> Option<BusyClaim<'a>
     };
 
     make_room().or_else(|| {
-        let polled = [sender.writers.is_active(), sender.senders.is_active()];
-
-        if polled == [false; 2] {
-            return None;
+        if mark_pollers(channel, sender) {
+            make_room()
+        } else {
+            None
         }
-        // An edge-triggered poller looks here, not at `poll`, before it sleeps.
-        for (polled, exclusive) in polled.into_iter().zip([false, true]) {
-            if polled {
-                channel.sleep_for_room(sender, exclusive);
-            }
-        }
-        make_room()
     })
+}
+
+/// Marks those as sleeping for room who poll a member that finds none; false where nobody does. The
+/// caller looks once more: an edge-triggered poller looks here, not at `poll`, before it sleeps.
+fn mark_pollers(channel: &Channel, sender: &Member) -> bool {
+    let polled = [sender.writers.is_active(), sender.senders.is_active()];
+
+    for (polled, exclusive) in polled.into_iter().zip([false, true]) {
+        if polled {
+            channel.sleep_for_room(sender, exclusive);
+        }
+    }
+    polled != [false; 2]
 }

@@ -10,6 +10,7 @@ use super::{
         inode::Access,
         wait_queue::{events, PollRequest},
     },
+    uapi,
 };
 use kernel::{
     c_str,
@@ -68,7 +69,8 @@ impl Subscriber {
         self.channel.leave(&self.member);
     }
 
-    fn has_ended(&self) -> bool {
+    /// Whether it has been detached, or its channel destroyed.
+    pub(crate) fn has_ended(&self) -> bool {
         self.member.is_detached() || self.channel.is_destroyed()
     }
 
@@ -79,7 +81,11 @@ impl Subscriber {
     fn is_writable(&self, exclusive: bool) -> bool {
         !self.has_ended()
             && self.channel.has_room()
-            && !(exclusive && self.channel.is_others_turn(&self.member))
+            && !if exclusive {
+                self.channel.is_others_turn(&self.member)
+            } else {
+                self.channel.is_kept()
+            }
     }
 }
 
@@ -144,6 +150,15 @@ impl AnonFile for Subscriber {
         self.channel.region().map(vma)
     }
 
+    fn ioctl(&self, command: u32, argument: usize) -> Result {
+        match command {
+            uapi::IOC_SET_MODE => self
+                .channel
+                .set_mode(argument.try_into().map_err(|_| EINVAL)?),
+            _ => Err(ENOTTY),
+        }
+    }
+
     fn show_fdinfo(&self, m: &SeqFile) {
         let (channel, member) = (&self.channel, &self.member);
         let [members, receivers, senders] = channel.population();
@@ -168,6 +183,7 @@ impl AnonFile for Subscriber {
         seq_print!(m, "ipc-subscribers:\t{}\n", members);
         seq_print!(m, "ipc-receivers-asleep:\t{}\n", receivers);
         seq_print!(m, "ipc-senders-asleep:\t{}\n", senders);
+        seq_print!(m, "ipc-slowest:\t{}\n", channel.slowest().unwrap_or(0));
         seq_print!(m, "ipc-subscriber:\t{}\n", member.id);
         seq_print!(m, "ipc-send:\t{}\n", u32::from(member.rights.send));
         seq_print!(m, "ipc-recv:\t{}\n", u32::from(member.rights.recv));

@@ -18,6 +18,12 @@ pub(crate) const MAX_RING_ENTRIES: u32 = bindings::IOIPC_MAX_RING_ENTRIES;
 pub(crate) const MAX_MSG_SIZE: u32 = 1 << 20;
 pub(crate) const RING_VERSION: u32 = bindings::IOIPC_RING_VERSION;
 
+/// `IOIPC_IOC_SET_MODE`
+pub(crate) const IOC_SET_MODE: u32 = 0xb900;
+
+/// The bits of a channel's mode that mean something.
+pub(crate) const MODE_BITS: u16 = 0o666;
+
 /// `io_uring_ipc_channel_create.flags`
 pub(crate) mod channel_flags {
     pub(crate) const BROADCAST: u32 = 1 << 0;
@@ -33,7 +39,8 @@ pub(crate) mod subscriber_flags {
     pub(crate) const RECV: u32 = 1 << 1;
     pub(crate) const REPLAY: u32 = 1 << 2;
     pub(crate) const LOSSY: u32 = 1 << 3;
-    pub(crate) const ALL: u32 = SEND | RECV | REPLAY | LOSSY;
+    pub(crate) const FROM_FD: u32 = 1 << 4;
+    pub(crate) const ALL: u32 = SEND | RECV | REPLAY | LOSSY | FROM_FD;
 }
 
 /// `sqe->ioprio` of `IORING_OP_IPC_SEND`
@@ -125,6 +132,9 @@ same_layout!(super::ring::Header, io_uring_ipc_ring, 160, {
 same_layout!(super::ring::Slot, io_uring_ipc_msg_desc, 64, {
     seq, sender_data, offset, len, flags, target, sender_id, pid, uid, gid,
 });
+
+#[cfg(CONFIG_RUST)]
+const _: () = assert!(IOC_SET_MODE == bindings::HELPER_IOC_SET_MODE);
 
 const _: () = {
     assert!(OP_SEND == 65 && OP_RECV == 66);

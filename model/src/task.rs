@@ -37,6 +37,7 @@ pub(crate) fn parameters(mode: Mode, ring_entries: u32, exclusive: bool) -> Para
             size: 0,
             exclusive,
         },
+        max_subscribers: 16,
         first_position: 0,
     }
 }

@@ -93,6 +93,33 @@ impl Channel {
         self.waiting_sends.load_relaxed() > member.sends.len() && self.holds_messages()
     }
 
+    /// Whether what room there is is left to sends that have waited for it and been woken, and a
+    /// send that does not wait has to come again.
+    ///
+    /// They have time until all that is in the ring has been received: one of them may be stopped.
+    /// Until then something is to be received, so whoever sleeps for room is woken.
+    pub(crate) fn is_kept(&self) -> bool {
+        let turns = self.turns.load_relaxed();
+
+        if turns == 0 || !self.has_waiting_sends() || self.ring.room() > turns {
+            return false;
+        }
+        if self.holds_messages() {
+            return self.ring.room() <= turns;
+        }
+        self.turns.store_relaxed(0);
+        false
+    }
+
+    /// A send that has waited has gone, or will not.
+    pub(crate) fn turn_ends(&self) {
+        let turns = self.turns.load_relaxed();
+
+        if turns != 0 {
+            self.turns.store_relaxed(turns - 1);
+        }
+    }
+
     fn holds_messages(&self) -> bool {
         let entries = self.parameters.ring_entries;
         let mut room = self.ring.room();
@@ -143,12 +170,19 @@ impl Channel {
 
         let quarter = self.parameters.ring_entries / 4;
 
-        if for_any {
+        let woken = if for_any {
             // Whoever does not come for it must not keep the others from it.
-            members.wake_senders(u32::MAX, &self.asleep);
+            members.wake_senders(u32::MAX, &self.asleep)
         } else if room >= quarter || self.received.load_relaxed() >= quarter {
             self.received.store_relaxed(0);
-            members.wake_senders(room, &self.asleep);
+            members.wake_senders(room, &self.asleep)
+        } else {
+            0
+        };
+
+        if woken != 0 {
+            // Those who do not wait had all that has become free before.
+            self.turns.store_relaxed(woken.min(quarter));
         }
     }
 }

@@ -3,7 +3,10 @@
 //! KUnit tests of the names of channels.
 
 use super::*;
-use crate::register::tests::channel;
+use crate::{
+    member::{Rights, Service},
+    register::tests::channel,
+};
 
 fn key(key: u64) -> Option<Key> {
     Some(Key {
@@ -14,14 +17,12 @@ fn key(key: u64) -> Option<Key> {
 
 /// Makes a channel known.
 fn publish(registry: &mut Registry, key: Option<Key>, owner: Owner) -> Result<u32> {
-    let id = registry.reserve(key)?;
+    let id = registry.reserve_channel(key)?;
     let (channel, door) = channel(id, 0)?;
 
-    registry.publish(Entry {
+    registry.publish_channel(Entry {
         channel,
         door,
-        namespace: IpcNamespaceId::current(),
-        key,
         owner,
     });
     Ok(id)
@@ -33,60 +34,81 @@ mod suite {
 
     #[test]
     fn ids_are_given_out_in_turn() -> Result {
-        let mut registry = Registry::new();
+        let mut registry = Registry::new(u32::MAX);
 
         for id in 1..=5 {
-            assert_eq!(registry.reserve(None), Ok(id));
+            assert_eq!(registry.reserve_subscriber(), Ok(id));
         }
-        registry.release(2, None);
-        assert_eq!(registry.reserve(None), Ok(6));
+        drop(registry.release(2));
+        assert_eq!(registry.reserve_subscriber(), Ok(6));
         Ok(())
     }
 
     #[test]
     fn ids_start_anew_behind_the_last() -> Result {
-        let mut registry = Registry::new();
+        let mut registry = Registry::new(u32::MAX);
 
-        assert_eq!(registry.reserve(None), Ok(1));
-        assert_eq!(registry.reserve(None), Ok(2));
-        registry.release(1, None);
+        assert_eq!(registry.reserve_subscriber(), Ok(1));
+        assert_eq!(registry.reserve_subscriber(), Ok(2));
+        drop(registry.release(1));
         registry.last_id = MAX_ID - 1;
-        assert_eq!(registry.reserve(None), Ok(MAX_ID));
-        assert_eq!(registry.reserve(None), Ok(1));
+        assert_eq!(registry.reserve_subscriber(), Ok(MAX_ID));
+        assert_eq!(registry.reserve_subscriber(), Ok(1));
         // What is in use is passed over.
-        assert_eq!(registry.reserve(None), Ok(3));
+        assert_eq!(registry.reserve_subscriber(), Ok(3));
+        Ok(())
+    }
+
+    #[test]
+    fn channels_are_counted() -> Result {
+        let mut registry = Registry::new(u32::MAX);
+        let user = UserId::current();
+        let first = registry.reserve_channel(key(5))?;
+        let second = registry.reserve_channel(None)?;
+
+        assert_eq!(registry.users.get(&user), Some(&2));
+        assert_eq!(registry.reserve_channel(key(5)), Err(EEXIST));
+        let subscriber = registry.reserve_subscriber()?;
+
+        drop(registry.release(subscriber));
+        assert_eq!(registry.users.get(&user), Some(&2));
+        drop(registry.release(first));
+        assert_eq!(registry.users.get(&user), Some(&1));
+        drop(registry.release(second));
+        // Nothing is kept of who has none.
+        assert!(registry.users.get(&user).is_none());
         Ok(())
     }
 
     #[test]
     fn key_is_given_out_once() -> Result {
-        let mut registry = Registry::new();
-        let id = registry.reserve(key(5))?;
+        let mut registry = Registry::new(u32::MAX);
+        let id = registry.reserve_channel(key(5))?;
 
-        assert_eq!(registry.reserve(key(5)), Err(EEXIST));
-        assert_eq!(registry.reserve(key(6)), Ok(id + 1));
-        registry.release(id, key(5));
-        assert_eq!(registry.reserve(key(5)), Ok(id + 2));
+        assert_eq!(registry.reserve_channel(key(5)), Err(EEXIST));
+        assert_eq!(registry.reserve_channel(key(6)), Ok(id + 1));
+        drop(registry.release(id));
+        assert_eq!(registry.reserve_channel(key(5)), Ok(id + 2));
         Ok(())
     }
 
     #[test]
     fn what_is_reserved_is_not_found() -> Result {
-        let mut registry = Registry::new();
+        let mut registry = Registry::new(u32::MAX);
         let owner = registry.new_owner();
-        let id = registry.reserve(key(5))?;
+        let id = registry.reserve_channel(key(5))?;
 
         assert_eq!(registry.by_id(id).err(), Some(ENOENT));
         assert_eq!(registry.by_key(5).err(), Some(ENOENT));
         assert_eq!(registry.is_owned(id, owner), false);
         assert!(registry.remove_owned(id, owner).is_none());
-        assert_eq!(registry.reserve(key(5)), Err(EEXIST));
+        assert_eq!(registry.reserve_channel(key(5)), Err(EEXIST));
         Ok(())
     }
 
     #[test]
     fn channel_is_found_until_removed() -> Result {
-        let mut registry = Registry::new();
+        let mut registry = Registry::new(u32::MAX);
         let owner = registry.new_owner();
         let id = publish(&mut registry, key(5), owner)?;
 
@@ -99,13 +121,38 @@ mod suite {
         assert_eq!(registry.by_id(id).err(), Some(ENOENT));
         assert_eq!(registry.by_key(5).err(), Some(ENOENT));
         // The key is free again.
-        assert!(registry.reserve(key(5)).is_ok());
+        assert!(registry.reserve_channel(key(5)).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn subscriber_is_no_channel() -> Result {
+        let mut registry = Registry::new(u32::MAX);
+        let owner = registry.new_owner();
+        let id = registry.reserve_subscriber()?;
+        let rights = Rights {
+            send: true,
+            recv: true,
+        };
+
+        assert_eq!(registry.subscriber(id).err(), Some(ENOENT));
+        registry.publish_subscriber(Attachment {
+            channel: channel(id + 1, 0)?.0,
+            member: Member::new(id, rights, Service::default())?,
+        });
+        assert_eq!(registry.subscriber(id)?.member.id, id);
+        assert_eq!(registry.by_id(id).err(), Some(ENOENT));
+        assert!(registry.remove(id).is_none());
+        assert_eq!(registry.is_owned(id, owner), false);
+        assert!(registry.subscriber(id).is_ok());
+        drop(registry.release(id));
+        assert_eq!(registry.subscriber(id).err(), Some(ENOENT));
         Ok(())
     }
 
     #[test]
     fn only_the_owner_removes_its_channels() -> Result {
-        let mut registry = Registry::new();
+        let mut registry = Registry::new(u32::MAX);
         let (owner, other) = (registry.new_owner(), registry.new_owner());
         let id = publish(&mut registry, None, owner)?;
 

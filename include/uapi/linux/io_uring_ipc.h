@@ -11,6 +11,7 @@
 #define _UAPI_LINUX_IO_URING_IPC_H
 
 #include <linux/io_uring.h>
+#include <linux/ioctl.h>
 #include <linux/types.h>
 
 /*
@@ -48,20 +49,26 @@
 /*
  * io_uring_ipc_channel_attach.flags. At least one of SEND and RECV.
  *
- * REPLAY: a receiver of a broadcast channel starts at the oldest message the
- *         ring still holds, not at the next one sent.
- * LOSSY:  a receiver of a broadcast channel that holds no sender up. A sender
- *         that finds the ring full overruns it: it loses as many of the oldest
- *         messages as it takes for 1/64 of the ring to be free, and at least
- *         one, and goes on with the oldest that is left. How many it has lost
- *         IOIPC_RECV_HDR tells, and fdinfo. A receive that is overrun again and
- *         again while it copies may end with -EAGAIN.
+ * REPLAY:  a receiver of a broadcast channel starts at the oldest message the
+ *          ring still holds, not at the next one sent.
+ * LOSSY:   a receiver of a broadcast channel that holds no sender up. A sender
+ *          that finds the ring full overruns it: it loses as many of the oldest
+ *          messages as it takes for 1/64 of the ring to be free, and at least
+ *          one, and goes on with the oldest that is left. How many it has lost
+ *          IOIPC_RECV_HDR tells, and fdinfo. A receive that is overrun again and
+ *          again while it copies may end with -EAGAIN.
+ * FROM_FD: @channel_id is a channel_fd that the caller has inherited or was
+ *          given, of an attached subscriber; @key is 0. Who holds that may
+ *          send, receive, or both, as its subscriber may, in any IPC namespace
+ *          and whatever the channel's mode says (but see PRIVATE): mind whom
+ *          you pass it to. -EACCES for more than the subscriber's rights.
  */
 #define IOIPC_SUB_SEND		(1U << 0)
 #define IOIPC_SUB_RECV		(1U << 1)
 #define IOIPC_SUB_BOTH		(IOIPC_SUB_SEND | IOIPC_SUB_RECV)
 #define IOIPC_SUB_REPLAY	(1U << 2)
 #define IOIPC_SUB_LOSSY		(1U << 3)
+#define IOIPC_SUB_FROM_FD	(1U << 4)
 
 /*
  * sqe->ioprio of IORING_OP_IPC_SEND.
@@ -69,6 +76,10 @@
  * WAIT: where the ring is full the request waits for room; without it -ENOBUFS.
  *       It may go on waiting until a quarter of the ring is free or has been
  *       received, or a receiver has found nothing more.
+ *       Subscribers whose sends wait are woken in turn, so each has its part of
+ *       the room. Once they are woken, up to a quarter of the ring is theirs
+ *       until they have used it or all that is in the ring has been received:
+ *       sends that do not wait get what is more, or -ENOBUFS.
  *       Messages keep the order in which one task has sent them: while a send
  *       waits, later ones of the same task and subscriber (or channel, for
  *       sends by its id) wait behind it, or fail with -ENOBUFS. So do those
@@ -116,7 +127,11 @@
  * @channel_id_out:	out: the channel's id
  * @reserved:		zero
  *
- * nr_args is 1. The whole region has to fit INT_MAX bytes.
+ * nr_args is 1. The whole region has to fit INT_MAX bytes. -ENOMEM where the
+ * caller's memory cgroup or RLIMIT_MEMLOCK has no room for it, -EDQUOT where the
+ * caller (fsuid) has as many channels as a user may (the module's parameter
+ * max_user_channels) and lacks CAP_SYS_RESOURCE in the initial user namespace.
+ * A channel counts until it is destroyed.
  */
 struct io_uring_ipc_channel_create {
 	__u32	flags;
@@ -130,7 +145,8 @@ struct io_uring_ipc_channel_create {
 
 /*
  * struct io_uring_ipc_channel_attach - arg of IORING_REGISTER_IPC_CHANNEL_ATTACH
- * @channel_id:		which channel; ignored where @key is not 0
+ * @channel_id:		which channel; ignored where @key is not 0. A descriptor
+ *			with IOIPC_SUB_FROM_FD
  * @flags:		IOIPC_SUB_*
  * @key:		which channel, by its key, or 0
  * @channel_fd:		out: a close-on-exec file of this subscriber, for
@@ -141,7 +157,18 @@ struct io_uring_ipc_channel_create {
  * @reserved:		zero
  *
  * nr_args is 1. Closing @channel_fd does not detach; DETACH and closing the
- * ring do.
+ * ring do. -ENOSPC where the channel has as many subscribers as it may (the
+ * module's parameter max_subscribers), -EMFILE where the ring has more than
+ * RLIMIT_NOFILE.
+ *
+ * DETACH takes the id of any of the ring's subscribers. Whoever may DESTROY the
+ * channel (its owner, or CAP_FOWNER over it) may also DETACH the subscribers of
+ * other rings, where the channel's names are or were visible: a reader that has
+ * stopped, say, and holds senders up ("ipc-slowest" in the fdinfo of any
+ * channel_fd). Such a subscriber's requests end with -ENOENT from then on. Its
+ * mappings stay; and it may attach again if the channel's mode, or a descriptor
+ * that it has of another subscriber, lets it. -EPERM without the right, -ENOENT
+ * for any id that names no attached subscriber.
  */
 struct io_uring_ipc_channel_attach {
 	__u32	channel_id;
@@ -164,12 +191,18 @@ struct io_uring_ipc_channel_attach {
  * @sender_id:		subscriber id of the sender, 0 if it sent by channel id
  * @pid:		the sending process as the receiver sees it, 0 if not visible.
  *		A number: when the process has gone, another may have it
- * @uid:		likewise, the overflow id if not visible
- * @gid:		likewise, the overflow id if not visible
+ * @uid:		likewise its real user, the overflow id if not visible
+ * @gid:		likewise its real group, the overflow id if not visible
  * @lost:		messages that were for this receiver and that it has lost, since
  *		the last one that it received with a header, or since it
  *		attached: with no receive without a header in between, just
  *		before this one
+ *
+ * The sender is the task that has submitted the SQE, as it was when the message
+ * went into the ring. On a ring with IORING_SETUP_SQPOLL that is a thread of
+ * whoever has made the ring, with the credentials of then: also for others who
+ * have got hold of the ring. Nobody else's can be claimed; sqe->personality has
+ * to be 0.
  */
 struct io_uring_ipc_msg_hdr {
 	__u64	msg_id;
@@ -228,6 +261,16 @@ struct io_uring_ipc_ring {
 };
 
 #define IOIPC_RING_VERSION	1
+
+/*
+ * ioctl(channel_fd, IOIPC_IOC_SET_MODE, mode): what fchmod(2) would be. Changes
+ * @mode of the channel, for its owner or a caller with CAP_FOWNER over it, else
+ * -EPERM; any channel_fd of the channel will do. -EINVAL for bits outside 0666.
+ * Decides who may attach and who may send by the channel's id from then on, and
+ * on PRIVATE channels about every message. Who is attached to another channel
+ * keeps its rights, as with an open file: DETACH is for that.
+ */
+#define IOIPC_IOC_SET_MODE	_IO(0xB9, 0)
 
 /*
  * struct io_uring_ipc_msg_desc - a slot's descriptor, one cache line

@@ -16,6 +16,8 @@ pub(crate) trait AnonFile: Sized + 'static {
 
     fn mmap(&self, vma: &VmaNew) -> Result;
 
+    fn ioctl(&self, command: u32, argument: usize) -> Result;
+
     fn show_fdinfo(&self, m: &SeqFile);
 }
 

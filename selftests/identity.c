@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whom a message's header names as its sender: however it was submitted, and
+ * as the receiver's namespaces show it. Runs as root.
+ */
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "kselftest_harness.h"
+#include "lib/container.h"
+#include "lib/ipc_uring.h"
+#include "lib/process.h"
+
+#define USER		1000
+#define GROUP		1500
+#define STRANGER	2000
+#define OVERFLOW	65534U
+#define ENTRIES		4
+
+/* A channel for all with a receiver on the fixture's ring. */
+FIXTURE(receiver)
+{
+	struct ring ring;
+	struct sub rx;
+	__u32 id;
+	struct gate ready;
+	struct gate done;
+};
+
+/* How the sender's ring is set up. */
+FIXTURE_VARIANT(receiver)
+{
+	unsigned int setup;
+};
+
+FIXTURE_VARIANT_ADD(receiver, plain)
+{
+	.setup = RING_PLAIN,
+};
+
+FIXTURE_VARIANT_ADD(receiver, defer)
+{
+	.setup = RING_DEFER,
+};
+
+FIXTURE_VARIANT_ADD(receiver, sqpoll)
+{
+	.setup = RING_SQPOLL,
+};
+
+FIXTURE_SETUP(receiver)
+{
+	ASSERT_EQ(0, gate_init(&self->ready));
+	ASSERT_EQ(0, gate_init(&self->done));
+	ASSERT_EQ(0, ring_open(&self->ring, RING_PLAIN));
+	ASSERT_EQ(0, ipc_create_key(&self->ring, &self->id, 0, ENTRIES, 4,
+				    0666, 0));
+	ASSERT_EQ(0, ipc_attach(&self->ring, &self->rx, self->id,
+				IOIPC_SUB_BOTH));
+}
+
+FIXTURE_TEARDOWN(receiver)
+{
+	ring_close(&self->ring);
+}
+
+/* The next message's header, or -errno. */
+static int next_header(struct ring *ring, __u32 id,
+		       struct io_uring_ipc_msg_hdr *hdr)
+{
+	char buf[sizeof(*hdr) + 4];
+	int ret = ipc_recv_flags(ring, id, buf, sizeof(buf), IOIPC_RECV_HDR);
+
+	if (ret < 0)
+		return ret;
+	memcpy(hdr, buf, sizeof(*hdr));
+	return ret == (int)sizeof(buf) ? 0 : -EBADMSG;
+}
+
+#define EXPECT_SENDER(want_pid, want_uid, want_gid) do {		\
+	struct io_uring_ipc_msg_hdr __hdr;				\
+									\
+	ASSERT_EQ(0, next_header(&self->ring, self->rx.id, &__hdr));	\
+	EXPECT_EQ((__u32)(want_pid), __hdr.pid);			\
+	EXPECT_EQ((__u32)(want_uid), __hdr.uid);			\
+	EXPECT_EQ((__u32)(want_gid), __hdr.gid);			\
+} while (0)
+
+/* A send in each way that a request can take. */
+enum way { AT_ONCE, BY_WORKER, WAITING, WAYS };
+
+static void queue_send(struct ring *ring, __u32 id, enum way way)
+{
+	static __u32 value;
+	struct io_uring_sqe *sqe = prep_send(ring, id, &value, 4, 0, way);
+
+	if (way == BY_WORKER)
+		sqe->flags = IOSQE_ASYNC;
+	if (way == WAITING)
+		sqe->ioprio = IOIPC_SEND_WAIT;
+}
+
+/* The parent finds each way's message, the last of them behind a full ring. */
+TEST_F(receiver, names_who_submits)
+{
+	pid_t pid = child_start();
+	struct io_uring_cqe cqe;
+	struct ring ring;
+	struct sub tx;
+	int i;
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ASSERT_EQ(0, become(USER, GROUP));
+		ASSERT_EQ(0, ring_open(&ring, variant->setup));
+		ASSERT_EQ(0, ipc_attach(&ring, &tx, self->id, IOIPC_SUB_SEND));
+		queue_send(&ring, tx.id, AT_ONCE);
+		ASSERT_EQ(4, ring_one(&ring));
+		queue_send(&ring, tx.id, BY_WORKER);
+		ASSERT_EQ(4, ring_one(&ring));
+		/* By the channel's id, too. */
+		queue_send(&ring, self->id, AT_ONCE);
+		ASSERT_EQ(4, ring_one(&ring));
+		queue_send(&ring, self->id, BY_WORKER);
+		ASSERT_EQ(4, ring_one(&ring));
+		queue_send(&ring, tx.id, WAITING);
+		ASSERT_EQ(0, ring_submit(&ring));
+		ASSERT_EQ(0, fdinfo_wait(tx.fd, SENDS_WAITING, 1));
+		gate_open(&self->ready);
+		ASSERT_EQ(0, ring_next(&ring, &cqe));
+		ASSERT_EQ(4, cqe.res);
+		gate_open(&self->ready);
+		gate_wait(&self->done);
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(0, gate_wait(&self->ready));
+	for (i = 0; i < ENTRIES; i++)
+		EXPECT_SENDER(pid, USER, GROUP);
+	ASSERT_EQ(0, gate_wait(&self->ready));
+	EXPECT_SENDER(pid, USER, GROUP);
+	gate_open(&self->done);
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* Each message names who its sender was then; for SQPOLL its ring's maker. */
+TEST_F(receiver, follows_changes)
+{
+	bool follows = !(variant->setup & IORING_SETUP_SQPOLL);
+	pid_t pid = child_start();
+	struct ring ring;
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ASSERT_EQ(0, ring_open(&ring, variant->setup));
+		ASSERT_EQ(4, ipc_send_u32(&ring, self->id, 1));
+		ASSERT_EQ(0, syscall(SYS_setresgid, GROUP, -1, -1));
+		ASSERT_EQ(0, syscall(SYS_setresuid, USER, -1, -1));
+		ASSERT_EQ(4, ipc_send_u32(&ring, self->id, 2));
+		queue_send(&ring, self->id, BY_WORKER);
+		ASSERT_EQ(4, ring_one(&ring));
+		/* The real ids: what it acts as for now is not who it is. */
+		ASSERT_EQ(0, syscall(SYS_setresuid, 0, STRANGER, 0));
+		ASSERT_EQ(4, ipc_send_u32(&ring, self->id, 2));
+		gate_open(&self->ready);
+		gate_wait(&self->done);
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(0, gate_wait(&self->ready));
+	EXPECT_SENDER(pid, 0, 0);
+	EXPECT_SENDER(pid, follows ? USER : 0, follows ? GROUP : 0);
+	EXPECT_SENDER(pid, follows ? USER : 0, follows ? GROUP : 0);
+	EXPECT_SENDER(pid, 0, follows ? GROUP : 0);
+	gate_open(&self->done);
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/*
+ * A ring that another process has made: who submits is the sender, unless a
+ * thread of the maker's does it for him.
+ */
+TEST_F(receiver, inherited_ring)
+{
+	bool polled = variant->setup & IORING_SETUP_SQPOLL;
+	struct ring ring;
+	__u32 value = 1;
+	pid_t pid;
+
+	ASSERT_EQ(0, ring_open(&ring, variant->setup));
+	ASSERT_EQ(0, ipc_attach(&ring, &(struct sub){}, self->id,
+				IOIPC_SUB_SEND));
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ASSERT_EQ(0, become(USER, GROUP));
+		prep_send(&ring, self->id, &value, 4, 0, 1);
+		if (variant->setup & IORING_SETUP_SINGLE_ISSUER) {
+			ASSERT_EQ(-EEXIST, ring_enter(&ring, 1));
+		} else {
+			ASSERT_EQ(4, ring_one(&ring));
+		}
+		gate_open(&self->ready);
+		gate_wait(&self->done);
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(0, gate_wait(&self->ready));
+	if (variant->setup & IORING_SETUP_SINGLE_ISSUER) {
+		EXPECT_EQ(-EAGAIN, ipc_recv_u32(&self->ring, self->rx.id));
+	} else if (polled) {
+		EXPECT_SENDER(getpid(), 0, 0);
+	} else {
+		EXPECT_SENDER(pid, USER, GROUP);
+	}
+	gate_open(&self->done);
+	EXPECT_EQ(0, child_wait(pid));
+	ring_close(&ring);
+}
+
+/* Nothing in an SQE says who sends. */
+TEST_F(receiver, cannot_be_forged)
+{
+	pid_t pid = child_start();
+	struct io_uring_sqe *sqe;
+	int personality, word;
+	struct ring ring;
+	__u32 value = 1;
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		/* Root's credentials, registered while it was root. */
+		ASSERT_EQ(0, ring_open(&ring, variant->setup));
+		personality = ipc_register(&ring, IORING_REGISTER_PERSONALITY,
+					   NULL, 0);
+		ASSERT_LT(0, personality);
+		ASSERT_EQ(0, become(USER, GROUP));
+		ring_close(&ring);
+		ASSERT_EQ(0, ring_open(&ring, variant->setup));
+		personality = ipc_register(&ring, IORING_REGISTER_PERSONALITY,
+					   NULL, 0);
+		ASSERT_LT(0, personality);
+		sqe = prep_send(&ring, self->id, &value, 4, 0, 1);
+		sqe->personality = personality;
+		EXPECT_EQ(-EINVAL, ring_one(&ring));
+		/* What is not used is refused: nothing slips through. */
+		for (word = 0; word < 2; word++) {
+			sqe = prep_send(&ring, self->id, &value, 4, 0, 1);
+			if (word)
+				sqe->addr3 = 1;
+			else
+				sqe->__pad2[0] = 1;
+			EXPECT_EQ(-EINVAL, ring_one(&ring));
+		}
+		EXPECT_EQ(4, ipc_send_u32(&ring, self->id, 1));
+		gate_open(&self->ready);
+		gate_wait(&self->done);
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(0, gate_wait(&self->ready));
+	EXPECT_SENDER(pid, USER, GROUP);
+	EXPECT_EQ(-EAGAIN, ipc_recv_u32(&self->ring, self->rx.id));
+	gate_open(&self->done);
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[64], line[128];
+	pid_t parent = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "PPid: %d", &parent) == 1)
+			break;
+	fclose(file);
+	return parent;
+}
+
+/* From outside one sees whoever is in a container, by other numbers. */
+TEST_F(receiver, sender_in_a_container)
+{
+	struct io_uring_ipc_msg_hdr hdr;
+	struct ring ring;
+	struct sub tx;
+	enum way way;
+	pid_t pid;
+
+	pid = container_start(USER, GROUP, CLONE_NEWIPC | CLONE_NEWPID);
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ASSERT_EQ(1, getpid());
+		ASSERT_EQ(0, ring_open(&ring, variant->setup));
+		ASSERT_EQ(0, ipc_attach(&ring, &tx, self->rx.fd,
+					IOIPC_SUB_SEND | IOIPC_SUB_FROM_FD));
+		for (way = AT_ONCE; way < WAYS; way++) {
+			queue_send(&ring, tx.id, way);
+			ASSERT_EQ(4, ring_one(&ring));
+		}
+		gate_open(&self->ready);
+		gate_wait(&self->done);
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(0, gate_wait(&self->ready));
+	for (way = AT_ONCE; way < WAYS; way++) {
+		ASSERT_EQ(0, next_header(&self->ring, self->rx.id, &hdr));
+		EXPECT_EQ(USER, (int)hdr.uid);
+		EXPECT_EQ(GROUP, (int)hdr.gid);
+		EXPECT_EQ(pid, parent_of(hdr.pid));
+	}
+	gate_open(&self->done);
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* In there one sees its own, and of all others only that they are others. */
+TEST_F(receiver, receiver_in_a_container)
+{
+	struct io_uring_ipc_msg_hdr hdr;
+	struct ring ring;
+	struct sub both;
+	pid_t pid;
+
+	pid = container_start(USER, GROUP, CLONE_NEWIPC | CLONE_NEWPID);
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ASSERT_EQ(0, ring_open(&ring, variant->setup));
+		ASSERT_EQ(0, ipc_attach(&ring, &both, self->rx.fd,
+					IOIPC_SUB_BOTH | IOIPC_SUB_FROM_FD));
+		ASSERT_EQ(0, gate_wait(&self->ready));
+		ASSERT_EQ(0, next_header(&ring, both.id, &hdr));
+		EXPECT_EQ(0U, hdr.pid);
+		EXPECT_EQ(OVERFLOW, hdr.uid);
+		EXPECT_EQ(OVERFLOW, hdr.gid);
+		ASSERT_EQ(4, ipc_send_u32(&ring, both.id, 1));
+		ASSERT_EQ(0, next_header(&ring, both.id, &hdr));
+		EXPECT_EQ(1U, hdr.pid);
+		EXPECT_EQ(0U, hdr.uid);
+		EXPECT_EQ(0U, hdr.gid);
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(0, syscall(SYS_setresgid, GROUP + 1, -1, -1));
+	ASSERT_EQ(0, syscall(SYS_setresuid, USER + 1, -1, -1));
+	ASSERT_EQ(4, ipc_send_u32(&self->ring, self->rx.id, 1));
+	gate_open(&self->ready);
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+TEST_HARNESS_MAIN
