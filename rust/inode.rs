@@ -65,7 +65,9 @@ impl Inode {
     /// Fails with `EACCES`, or as a security module says. May sleep.
     pub(crate) fn permission(&self, access: Access) -> Result {
         // SAFETY: By the type's invariant the inode is alive.
-        to_result(unsafe { bindings::helper_inode_permission(self.inode.as_ptr(), access as c_int) })
+        to_result(unsafe {
+            bindings::helper_inode_permission(self.inode.as_ptr(), access as c_int)
+        })
     }
 
     /// Whether the caller owns the inode, or is capable over its owner (`CAP_FOWNER`).

@@ -181,6 +181,7 @@ TEST_F(receiver, follows_changes)
  */
 TEST_F(receiver, inherited_ring)
 {
+	bool single = variant->setup & IORING_SETUP_SINGLE_ISSUER;
 	bool polled = variant->setup & IORING_SETUP_SQPOLL;
 	struct ring ring;
 	__u32 value = 1;
@@ -194,23 +195,17 @@ TEST_F(receiver, inherited_ring)
 	if (!pid) {
 		ASSERT_EQ(0, become(USER, GROUP));
 		prep_send(&ring, self->id, &value, 4, 0, 1);
-		if (variant->setup & IORING_SETUP_SINGLE_ISSUER) {
-			ASSERT_EQ(-EEXIST, ring_enter(&ring, 1));
-		} else {
-			ASSERT_EQ(4, ring_one(&ring));
-		}
+		EXPECT_EQ(single ? -EEXIST : 4,
+			  single ? ring_enter(&ring, 1) : ring_one(&ring));
 		gate_open(&self->ready);
 		gate_wait(&self->done);
 		_exit(_metadata->exit_code);
 	}
 	ASSERT_EQ(0, gate_wait(&self->ready));
-	if (variant->setup & IORING_SETUP_SINGLE_ISSUER) {
-		EXPECT_EQ(-EAGAIN, ipc_recv_u32(&self->ring, self->rx.id));
-	} else if (polled) {
-		EXPECT_SENDER(getpid(), 0, 0);
-	} else {
-		EXPECT_SENDER(pid, USER, GROUP);
-	}
+	if (!single)
+		EXPECT_SENDER(polled ? getpid() : pid, polled ? 0 : USER,
+			      polled ? 0 : GROUP);
+	EXPECT_EQ(-EAGAIN, ipc_recv_u32(&self->ring, self->rx.id));
 	gate_open(&self->done);
 	EXPECT_EQ(0, child_wait(pid));
 	ring_close(&ring);

@@ -127,16 +127,17 @@ fn create(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     handles.reserve_created()?;
     // Nobody finds the channel before it is published, but its names are its own from here on.
     let id = ops::registry().reserve_channel(key)?;
-    let made = make_channel(id, parameters, request.mode as u16 & uapi::MODE_BITS).and_then(|made| {
-        write(
-            arg,
-            &ChannelCreate {
-                channel_id_out: id,
-                ..request
-            },
-        )?;
-        Ok(made)
-    });
+    let made =
+        make_channel(id, parameters, request.mode as u16 & uapi::MODE_BITS).and_then(|made| {
+            write(
+                arg,
+                &ChannelCreate {
+                    channel_id_out: id,
+                    ..request
+                },
+            )?;
+            Ok(made)
+        });
 
     match made {
         Ok((channel, door)) => {

@@ -48,6 +48,7 @@ pub mod code {
         EFAULT = 14,
         EEXIST = 17,
         EINVAL = 22,
+        ENOTTY = 25,
         ENOSPC = 28,
         EPIPE = 32,
         EMSGSIZE = 90,
