@@ -396,4 +396,60 @@ mod suite {
         word.raise(u64::MAX);
         assert_eq!(word.load_relaxed(), u64::MAX);
     }
+
+    #[test]
+    fn overrun_counts_what_is_for_the_receiver() -> Result {
+        let ring = ring(Sharing::Broadcast)?;
+        let cursor = cursor();
+
+        assert_eq!(send(&ring, 1), Some(FIRST));
+        assert_eq!(send(&ring, 2), Some(FIRST + 1));
+        // One that is skipped.
+        drop(ring.claim());
+        assert_eq!(send(&ring, 0), Some(FIRST + 3));
+        assert_eq!(ring.reclaimable(MANY, Some(FIRST + 3)), FIRST + 3);
+        assert_eq!(ring.overrun(&cursor, 1, FIRST + 3, &|_| ()), 1);
+        assert_eq!(cursor.load_relaxed(), FIRST + 3);
+        // Who is past it already loses nothing.
+        assert_eq!(ring.overrun(&cursor, 1, FIRST + 2, &|_| ()), 0);
+        assert_eq!(cursor.load_relaxed(), FIRST + 3);
+        Ok(())
+    }
+
+    #[test]
+    fn overrun_does_not_count_what_was_passed_meanwhile() -> Result {
+        let ring = ring(Sharing::Broadcast)?;
+        let cursor = cursor();
+
+        for _ in 0..ENTRIES {
+            send(&ring, 0);
+        }
+        // The receiver is as fast once.
+        let lost = ring.overrun(&cursor, 1, FIRST + 3, &|announced| {
+            if announced == 3 {
+                assert!(ring.pass(&cursor, FIRST));
+            }
+        });
+
+        assert_eq!(lost, 2);
+        assert_eq!(cursor.load_relaxed(), FIRST + 3);
+        Ok(())
+    }
+
+    #[test]
+    fn room_behind_a_receiver() -> Result {
+        let ring = ring(Sharing::Broadcast)?;
+
+        for _ in 0..ENTRIES {
+            send(&ring, 0);
+        }
+        assert_eq!(ring.room_behind(Some(FIRST)), 0);
+        assert_eq!(ring.room_behind(Some(FIRST + 3)), 3);
+        assert_eq!(ring.room_behind(None), ENTRIES);
+        ring.reclaim_to(FIRST + 1);
+        let claim = ring.claim();
+        assert_eq!(ring.room_behind(Some(FIRST + 1)), 0);
+        drop(claim);
+        Ok(())
+    }
 }

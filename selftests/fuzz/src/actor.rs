@@ -285,8 +285,9 @@ impl Run<'_> {
             ..ChannelCreate::default()
         };
         let both = abi::F_BROADCAST | abi::F_MULTICAST;
-        let refused = flags > 7
+        let refused = flags > 15
             || flags & both == both
+            || flags & (abi::F_LOSSY | abi::F_BROADCAST) == abi::F_LOSSY
             || !entries.is_power_of_two()
             || entries > abi::MAX_RING_ENTRIES
             || size == 0
@@ -317,9 +318,9 @@ impl Run<'_> {
             },
             ..ChannelAttach::default()
         };
-        let refused = flags > 7
-            || flags & abi::SUB_BOTH == 0
-            || flags & (abi::SUB_REPLAY | abi::SUB_RECV) == abi::SUB_REPLAY;
+        let for_receivers = abi::SUB_REPLAY | abi::SUB_LOSSY;
+        let refused = flags & abi::SUB_BOTH == 0
+            || (flags & for_receivers != 0 && flags & abi::SUB_RECV == 0);
         let outcome = self.register(abi::REGISTER_ATTACH, &mut argument, &attach.odd, 9, refused);
 
         if outcome == 0 && attach.odd == Odd::No {

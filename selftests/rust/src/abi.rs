@@ -33,6 +33,8 @@ pub const F_BROADCAST: u32 = 1 << 0;
 pub const F_MULTICAST: u32 = 1 << 1;
 /// Permission is checked for every message; the region cannot be mapped.
 pub const F_PRIVATE: u32 = 1 << 2;
+/// With [`F_BROADCAST`]: every receiver is as with [`SUB_LOSSY`].
+pub const F_LOSSY: u32 = 1 << 3;
 
 /// The right to send ([`ChannelAttach::flags`]).
 pub const SUB_SEND: u32 = 1 << 0;
@@ -42,6 +44,8 @@ pub const SUB_RECV: u32 = 1 << 1;
 pub const SUB_BOTH: u32 = SUB_SEND | SUB_RECV;
 /// A broadcast receiver starts at the oldest message still held.
 pub const SUB_REPLAY: u32 = 1 << 2;
+/// A broadcast receiver holds no sender up, and loses what it is too slow for.
+pub const SUB_LOSSY: u32 = 1 << 3;
 
 /// A full ring: wait for room (`sqe->ioprio` of [`OP_SEND`]).
 pub const SEND_WAIT: u16 = 1 << 0;
@@ -242,10 +246,12 @@ pub const CONSTANTS: &[(&str, u64)] = &[
     ("IOIPC_F_BROADCAST", F_BROADCAST as u64),
     ("IOIPC_F_MULTICAST", F_MULTICAST as u64),
     ("IOIPC_F_PRIVATE", F_PRIVATE as u64),
+    ("IOIPC_F_LOSSY", F_LOSSY as u64),
     ("IOIPC_SUB_SEND", SUB_SEND as u64),
     ("IOIPC_SUB_RECV", SUB_RECV as u64),
     ("IOIPC_SUB_BOTH", SUB_BOTH as u64),
     ("IOIPC_SUB_REPLAY", SUB_REPLAY as u64),
+    ("IOIPC_SUB_LOSSY", SUB_LOSSY as u64),
     ("IOIPC_SEND_WAIT", SEND_WAIT as u64),
     ("IOIPC_RECV_WAIT", RECV_WAIT as u64),
     ("IOIPC_RECV_MULTISHOT", RECV_MULTISHOT as u64),
