@@ -272,6 +272,24 @@ TEST_F(ring, targeted_messages)
 	expect_next(_metadata, ring, rx.id, 20 + 2 * ENTRIES, 2 * ENTRIES);
 }
 
+/* Where several slots are made free at once, too. */
+TEST_F(ring, targeted_messages_in_a_large_ring)
+{
+	struct ring *ring = &self->ring;
+	struct sub tx, rx, other;
+	__u32 id, i;
+
+	ASSERT_EQ(0, ipc_create(ring, &id, IOIPC_F_BROADCAST, 256, 4));
+	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, ipc_attach(ring, &rx, id, LOSSY_RX));
+	ASSERT_EQ(0, ipc_attach(ring, &other, id, LOSSY_RX));
+	for (i = 0; i < 256 + 44; i++)
+		ASSERT_EQ(4, ipc_send(ring, tx.id, &i, 4,
+				      i % 4 ? other.id : rx.id));
+	expect_next(_metadata, ring, rx.id, 44, 11);
+	expect_next(_metadata, ring, other.id, 45, 33);
+}
+
 /* A receive without a header keeps the count for the next one with it. */
 TEST_F(ring, reported_once)
 {
