@@ -247,7 +247,8 @@ impl<'a> Receive<'a> {
             if received.is_some() {
                 return Ok(received);
             }
-            if self.cannot_keep_up(&mut failures) {
+            failures += 1;
+            if self.cannot_keep_up(failures) {
                 break;
             }
         }
@@ -256,10 +257,9 @@ impl<'a> Receive<'a> {
 
     /// Whether a receive that has got no message once more is to leave it at that.
     #[cold]
-    fn cannot_keep_up(self, failures: &mut u32) -> bool {
-        *failures += 1;
+    fn cannot_keep_up(self, failures: u32) -> bool {
         // Who has overrun it sends a message, for which this receiver is woken.
-        self.member().service.lossy && *failures >= MAX_OVERRUNS
+        self.member().service.lossy && failures >= MAX_OVERRUNS
     }
 
     /// Receives what is there, up to a limit, with a completion for each message.
@@ -296,7 +296,8 @@ impl<'a> Receive<'a> {
             let behind = self.find();
             let Some(Received { bytes, cqe_flags }) = received else {
                 next = behind?;
-                if self.cannot_keep_up(&mut failures) {
+                failures += 1;
+                if self.cannot_keep_up(failures) {
                     break;
                 }
                 continue;
@@ -358,7 +359,12 @@ impl<'a> Receive<'a> {
         if self.command().wants_header() && buffer.len() < HEADER_LEN {
             return Err(EINVAL);
         }
-        Ok(self.copy(found, buffer)?.map(|whole| Received {
+        // No closure: the compiler would not make it part of this.
+        let Some(whole) = self.copy(found, buffer)? else {
+            return Ok(None);
+        };
+
+        Ok(Some(Received {
             bytes: self.result(whole, buffer),
             cqe_flags: selected.consume(whole.min(buffer.len())),
         }))

@@ -80,7 +80,7 @@ impl<'a> Receive<'a> {
     }
 
     /// Broadcast: as [`Self::read`], for a lossy receiver that wants to know what it has lost.
-    #[inline(never)]
+    #[cold]
     fn read_lossy(self, found: Found<'a>, buffer: UserBuffer) -> Result<Copied> {
         let (member, position) = (self.member(), found.position());
 
