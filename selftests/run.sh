@@ -24,6 +24,11 @@ account rfc wait multishot buffers send_wait cancel handon flags fail_calls
 fail_requests stress_wait unload leak limits kunit wrap"
 tests=${*:-$all}
 
+case $IOIPC_VARIANT in
+debug | kcsan) slowness=10 ;;
+*) slowness=1 ;;
+esac
+
 name=io_uring_ipc
 passed=0
 failed=0
@@ -50,9 +55,10 @@ excuses() {
 			"kernel without CONFIG_MEM_ALLOC_PROFILING"
 }
 
+# run_one PROGRAM SECONDS LABEL: of that time kernels with checks get more.
 run_one() {
 	program=$1
-	limit=$2
+	limit=$(($2 * slowness))
 	label=$3
 
 	if [ ! -x "$dir/$program" ]; then
@@ -187,8 +193,8 @@ for test in $tests; do
 	wrap)	run_wrap ;;
 	limits)	run_limits ;;
 	unload)	run_reloading unload $((120 + ${IOIPC_CYCLES:-15} * 3)) ;;
-	leak)	run_reloading leak 900 ;;
-	fail_*)	run_one "$test" 3600 "$test" ;;
+	leak)	run_reloading leak 120 ;;
+	fail_*)	run_one "$test" 360 "$test" ;;
 	stress_wait)	run_stress ;;
 	lossy)	run_one lossy $((120 + ${IOIPC_LOSSY:-0} / 5000)) lossy ;;
 	*)	run_one "$test" 120 "$test" ;;
