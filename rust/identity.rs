@@ -18,6 +18,37 @@ pub(crate) struct IdentityCell(UnsafeCell<bindings::helper_identity>);
 // compiler.
 unsafe impl Sync for IdentityCell {}
 
+/// A process, user and group in the kernel's own numbers.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity(bindings::helper_identity);
+
+impl Identity {
+    pub(crate) const fn nobody() -> Self {
+        Self(NOBODY)
+    }
+
+    /// The calling task's process and credentials (as overridden, where they are).
+    pub(crate) fn current() -> Self {
+        let mut identity = NOBODY;
+
+        // SAFETY: The place is ours.
+        unsafe { bindings::helper_current_identity(&mut identity) };
+        Self(identity)
+    }
+
+    /// As the calling task sees it.
+    pub(crate) fn seen_by_current(&self) -> VisibleIdentity {
+        // SAFETY: It is good for reading.
+        unsafe { VisibleIdentity::of(&self.0) }
+    }
+}
+
+const NOBODY: bindings::helper_identity = bindings::helper_identity {
+    pid: 0,
+    uid: 0,
+    gid: 0,
+};
+
 /// Process, user and group as one observer sees them.
 pub(crate) struct VisibleIdentity {
     /// 0 where the process is in no pid namespace of the observer's, or gone from all but the
@@ -28,14 +59,29 @@ pub(crate) struct VisibleIdentity {
     pub(crate) gid: u32,
 }
 
+impl VisibleIdentity {
+    /// What the calling task sees.
+    ///
+    /// # Safety
+    ///
+    /// `identity` must be good for reading; it may be written meanwhile.
+    unsafe fn of(identity: *const bindings::helper_identity) -> Self {
+        // SAFETY: By the function's contract. Any numbers will do, and the calling task's
+        // namespaces are looked at.
+        let seen = unsafe { bindings::helper_visible_identity(identity) };
+
+        Self {
+            pid: seen.pid,
+            uid: seen.uid,
+            gid: seen.gid,
+        }
+    }
+}
+
 impl IdentityCell {
     /// Nobody.
     pub(crate) const fn new() -> Self {
-        Self(UnsafeCell::new(bindings::helper_identity {
-            pid: 0,
-            uid: 0,
-            gid: 0,
-        }))
+        Self(UnsafeCell::new(NOBODY))
     }
 
     /// Puts the calling task's process and credentials there (as overridden, where they are).
@@ -47,14 +93,7 @@ impl IdentityCell {
 
     /// What is there, as the calling task sees it.
     pub(crate) fn seen_by_current(&self) -> VisibleIdentity {
-        // SAFETY: The place is good for reading, also while it is written. The function takes any
-        // numbers, and looks at the calling task's namespaces.
-        let seen = unsafe { bindings::helper_visible_identity(self.0.get()) };
-
-        VisibleIdentity {
-            pid: seen.pid,
-            uid: seen.uid,
-            gid: seen.gid,
-        }
+        // SAFETY: The place is good for reading, also while it is written.
+        unsafe { VisibleIdentity::of(self.0.get()) }
     }
 }

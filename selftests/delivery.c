@@ -340,13 +340,13 @@ static __u32 many(unsigned int setup)
 	return setup & IORING_SETUP_SQPOLL ? 10000 : 100000;
 }
 
-TEST_F_TIMEOUT(ring, unicast_exactly_once, 60)
+TEST_F_TIMEOUT(ring, unicast_exactly_once, 600)
 {
 	exactly_once(_metadata, &self->ring, variant->setup, 0,
 		     many(variant->setup));
 }
 
-TEST_F_TIMEOUT(ring, multicast_exactly_once, 60)
+TEST_F_TIMEOUT(ring, multicast_exactly_once, 600)
 {
 	exactly_once(_metadata, &self->ring, variant->setup,
 		     IOIPC_F_MULTICAST, many(variant->setup) / 4);
@@ -416,7 +416,7 @@ static int tell_everything(unsigned int setup, __u32 id, __u32 total,
 	return 0;
 }
 
-TEST_F_TIMEOUT(ring, broadcast_two_senders_two_receivers, 60)
+TEST_F_TIMEOUT(ring, broadcast_two_senders_two_receivers, 600)
 {
 	struct tally *tally = shared_alloc(sizeof(*tally));
 	__u32 id, total = many(variant->setup) / 20;

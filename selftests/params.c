@@ -273,10 +273,12 @@ TEST_F(plain, attach_flags)
 	check_attach(_metadata, &self->ring, arg, -EINVAL);
 	arg.flags = IOIPC_SUB_REPLAY;
 	check_attach(_metadata, &self->ring, arg, -EINVAL);
+	arg.flags = IOIPC_SUB_EVENTS;
+	check_attach(_metadata, &self->ring, arg, -EINVAL);
 	arg.flags = IOIPC_SUB_FROM_FD;
 	check_attach(_metadata, &self->ring, arg, -EINVAL);
 	for (i = 4; i < 32; i++) {
-		if (BIT(i) == IOIPC_SUB_FROM_FD)
+		if (BIT(i) & (IOIPC_SUB_FROM_FD | IOIPC_SUB_EVENTS))
 			continue;
 		arg.flags = IOIPC_SUB_BOTH | BIT(i);
 		check_attach(_metadata, &self->ring, arg, -EINVAL);

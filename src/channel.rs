@@ -16,8 +16,9 @@ use super::{
     delivery::Mode,
     member::{Member, DOOR},
     members::{Members, SleepCounts, Table},
+    notices::Notices,
     rfl::{
-        atomic::{full_barrier, Word32},
+        atomic::{full_barrier, Word32, Word64},
         identity::IdentityCell,
         inode::{Access, Inode},
         ipc_namespace::IpcNamespaceId,
@@ -26,7 +27,7 @@ use super::{
         wrapping_array::WrappingArray,
     },
     ring::{Found, Header, Memory, Ring, Slot},
-    uapi,
+    uapi::{self, message_flags},
 };
 use core::mem::size_of;
 use kernel::{
@@ -96,6 +97,8 @@ pub(crate) struct Channel {
     /// one off.
     turns: Word32,
     receivers: Word32,
+    /// The number of the next notice of who has come or gone; written with the members locked.
+    noticed_to: Word64,
     #[pin]
     members: SpinLock<Members>,
     /// For the ring.
@@ -148,6 +151,7 @@ impl Channel {
                 waiting_sends: Word32::new(0),
                 turns: Word32::new(0),
                 receivers: Word32::new(0),
+                noticed_to: Word64::new(0),
                 members <- new_spinlock!(Members::new(), "Channel::members"),
                 _memlock: memlock,
             }),
@@ -214,6 +218,13 @@ impl Channel {
         self.members.lock().population()
     }
 
+    /// How many notices of who has come and gone `member` has not received, and who has the most.
+    pub(crate) fn unread_notices(&self, member: &Member) -> (u64, Option<u32>) {
+        let members = self.members.lock();
+
+        (members.unread_notices(member), members.slowest_to_notice())
+    }
+
     /// The receiver that holds the oldest message, where every receiver gets each.
     pub(crate) fn slowest(&self) -> Option<u32> {
         if self.parameters.mode.receivers_compete() {
@@ -226,10 +237,14 @@ impl Channel {
     /// where receivers compete) at the oldest one held. Sleeps.
     pub(crate) fn join(&self, member: &Arc<Member>, replay: bool) -> Result {
         loop {
-            let len = {
+            let lack = {
                 let mut members = self.members.lock();
 
-                if members.has_spare() {
+                if !members.has_spare() {
+                    Lack::Entry(members.len())
+                } else if let Some(places) = members.lacking_places(member) {
+                    Lack::Places(places)
+                } else {
                     // Under the lock, so that no `reclaim()` overlooks the new cursor. litmus: join
                     let start = if replay || self.parameters.mode.receivers_compete() {
                         self.ring.head()
@@ -239,14 +254,29 @@ impl Channel {
                     member.cursor.raise(start);
                     members.insert(member.clone(), self.granted_to(member))?;
                     self.receivers.store_relaxed(members.nr_receivers() as u32);
+
+                    let next = self.tell(&mut members, member, message_flags::JOIN);
+
+                    // Not of itself.
+                    member.next_notice.store_relaxed(next);
                     return Ok(());
                 }
-                members.len()
             };
-            let table = Table::larger_than(len, self.parameters.max_subscribers as usize)?;
-            let rest = self.members.lock().grow(table);
 
-            drop(rest);
+            match lack {
+                Lack::Entry(len) => {
+                    let table = Table::larger_than(len, self.parameters.max_subscribers as usize)?;
+                    let rest = self.members.lock().grow(table);
+
+                    drop(rest);
+                }
+                Lack::Places(count) => {
+                    let places = Notices::places(count)?;
+                    let rest = self.members.lock().add_places(places);
+
+                    drop(rest);
+                }
+            }
         }
     }
 
@@ -270,9 +300,12 @@ impl Channel {
             let removed = members.remove(member.id, &self.asleep);
 
             self.receivers.store_relaxed(members.nr_receivers() as u32);
+            if removed.is_some() {
+                self.tell(&mut members, member, message_flags::LEAVE);
+            }
             // It may have been woken for a message that it has not taken.
             members.wake_all(false, &self.asleep);
-            removed
+            (removed, members.unused_places())
         };
 
         drop(removed);
@@ -373,6 +406,8 @@ impl Channel {
         } else {
             self.parameters.mode.wake(&mut members, &self.asleep);
         }
+        // They may have waited for this, whomever it is for.
+        members.wake_noticed(&self.asleep);
     }
 
     /// Wakes those who may have overlooked a message, because another receiver had taken it and
@@ -394,25 +429,44 @@ impl Channel {
         let hands_on = member.is_chosen() || !has_received;
 
         if hands_on && self.parameters.mode.receivers_compete() {
-            // Whoever has not seen this receive end has published before, and that is found.
-            // litmus: receive-ends
-            full_barrier();
-            if self.find(member).is_some() {
-                self.given_back();
-            }
+            self.hand_on(member);
         }
         // Those who poll this member count for themselves from now on. litmus: poller
         if member.receives() == 0 && member.readers.is_active() {
             self.sleep_for_message(member);
-            if self.find(member).is_some() {
+            if self.next(member).is_some() {
                 self.members.lock().wake(member.id, &self.asleep);
             }
         }
     }
+
+    /// A receive of `member` takes no message, and whoever sleeps is to look if there is any.
+    #[cold]
+    fn hand_on(&self, member: &Member) {
+        // Whoever has not seen this receive end has published before, and that is found.
+        // litmus: receive-ends
+        full_barrier();
+        if self.find(member).is_some() {
+            self.given_back();
+        }
+    }
+}
+
+/// What there has to be more of before somebody can join.
+enum Lack {
+    /// Of so many entries all are used.
+    Entry(usize),
+    /// So many places for notices are wanted.
+    Places(usize),
 }
 
 // Named, because the model reads this file by a name of its own.
+#[path = "channel/next.rs"]
+mod next;
 #[path = "channel/room.rs"]
 mod room;
+
+pub(crate) use next::Next;
+
 #[cfg(ioipc_kunit)]
 mod tests;

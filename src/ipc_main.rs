@@ -27,6 +27,8 @@ mod losses;
 mod member;
 #[deny(unsafe_code)]
 mod members;
+#[deny(unsafe_code)]
+mod notices;
 mod ops;
 #[deny(unsafe_code)]
 mod recv;

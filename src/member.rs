@@ -6,6 +6,7 @@ use super::{
     losses::Losses,
     rfl::{
         atomic::{Word32, Word64},
+        identity::Identity,
         inode::Access,
         wait_queue::WaitQueue,
     },
@@ -42,6 +43,8 @@ impl Rights {
 pub(crate) struct Service {
     /// Broadcast: it holds no sender up, and loses what it is too slow for.
     pub(crate) lossy: bool,
+    /// It is told who comes and goes.
+    pub(crate) notices: bool,
 }
 
 /// A subscriber, or the door, as its channel knows it.
@@ -51,10 +54,15 @@ pub(crate) struct Member {
     pub(crate) id: u32,
     pub(crate) rights: Rights,
     pub(crate) service: Service,
+    /// Who has attached it.
+    pub(crate) identity: Identity,
     /// Receivers: everything below this position is nothing (more) for this one.
     pub(crate) cursor: Word64,
     /// Lossy receivers.
     pub(crate) losses: Losses,
+    /// Receivers that are told who comes and goes: the number of the next notice. Written under
+    /// the lock of [`Members`].
+    pub(super) next_notice: Word64,
     /// What it may do now without further questions: [`Access`] as bits. Written under the lock of
     /// [`Members`].
     granted: Word32,
@@ -87,8 +95,10 @@ impl Member {
                 id,
                 rights,
                 service,
+                identity: Identity::current(),
                 cursor: Word64::new(0),
                 losses: Losses::new(),
+                next_notice: Word64::new(0),
                 granted: Word32::new(0),
                 detached: Word32::new(0),
                 receives: Word32::new(0),

@@ -3,7 +3,8 @@
 //! Who is attached to a channel, and who of them sleeps.
 
 use super::{
-    member::{Member, DOOR},
+    member::{Member, Service, DOOR},
+    notices::Notices,
     rfl::{
         atomic::{full_barrier, Word32},
         inode::Access,
@@ -104,6 +105,10 @@ pub(crate) struct Members {
     receivers: usize,
     /// Those of them that are lossy.
     lossy: usize,
+    /// Those of them that are told who comes and goes.
+    noticed: usize,
+    /// While there are any of those there is room for a notice that each member has gone.
+    notices: Notices,
     /// The id after which the next one to be woken for a multicast message is looked for.
     last_woken: u32,
     /// The same for waiting sends.
@@ -116,6 +121,8 @@ impl Members {
             entries: KVec::new(),
             receivers: 0,
             lossy: 0,
+            noticed: 0,
+            notices: Notices::new(),
             last_woken: DOOR,
             last_sender: DOOR,
         }
@@ -174,7 +181,8 @@ impl Members {
         let Err(at) = self.search(member.id) else {
             return Err(EEXIST);
         };
-        let (receives, lossy) = (member.rights.recv, member.service.lossy);
+        let receives = member.rights.recv;
+        let Service { lossy, notices } = member.service;
 
         for &access in granted {
             member.grant(access);
@@ -189,6 +197,7 @@ impl Members {
             .map_err(|_| ENOMEM)?;
         self.receivers += usize::from(receives);
         self.lossy += usize::from(lossy);
+        self.noticed += usize::from(notices);
         Ok(())
     }
 
@@ -204,6 +213,7 @@ impl Members {
         entry.member.detached.store_release(1);
         self.receivers -= usize::from(entry.member.rights.recv);
         self.lossy -= usize::from(entry.member.service.lossy);
+        self.noticed -= usize::from(entry.member.service.notices);
         Some(entry.member)
     }
 
@@ -449,5 +459,8 @@ impl SleepCounts {
     }
 }
 
+// Named, because the model reads this file by a name of its own.
+#[path = "members/presence.rs"]
+mod presence;
 #[cfg(ioipc_kunit)]
 mod tests;

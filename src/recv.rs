@@ -3,14 +3,13 @@
 //! `IORING_OP_IPC_RECV`
 
 use super::{
-    channel::Channel,
+    channel::{Channel, Next},
     member::Member,
     rfl::{
         inode::Access,
         io_uring::{IssueFlags, Outcome, Prepared, Request, Sqe},
         user_buffer::UserBuffer, //
     },
-    ring::Found,
     subscriber::Subscriber,
     uapi::{recv_flags, MessageHeader, CQE_MORE_WAITING},
 };
@@ -241,8 +240,8 @@ impl<'a> Receive<'a> {
     fn next(self) -> Result<Option<Received>> {
         let mut failures = 0;
 
-        while let Some(found) = self.find()? {
-            let received = self.receive(found)?;
+        while let Some(next) = self.find()? {
+            let received = self.receive(next)?;
 
             if received.is_some() {
                 return Ok(received);
@@ -287,12 +286,12 @@ impl<'a> Receive<'a> {
                 self.channel().sleep_for_message(self.member());
                 next = self.find()?;
             }
-            let Some(found) = next else {
+            let Some(this) = next else {
                 return Ok(Some(Outcome::WAIT));
             };
-            let received = self.receive(found)?;
+            let received = self.receive(this)?;
 
-            // An error here is for the next turn: this message comes first.
+            // An error here is for the next turn: this comes first.
             let behind = self.find();
             let Some(Received { bytes, cqe_flags }) = received else {
                 next = behind?;
@@ -316,10 +315,10 @@ impl<'a> Receive<'a> {
         Ok(None)
     }
 
-    /// The next message, or `EPIPE` where there will be none any more.
+    /// The next message, or notice, or `EPIPE` where there will be no message any more.
     #[inline(always)]
-    fn find(self) -> Result<Option<Found<'a>>> {
-        match self.channel().find(self.member()) {
+    fn find(self) -> Result<Option<Next<'a>>> {
+        match self.channel().next(self.member()) {
             None if self.channel().is_destroyed() => self.find_last(),
             found => Ok(found),
         }
@@ -328,29 +327,29 @@ impl<'a> Receive<'a> {
     /// As [`Self::find`], when the channel has been destroyed: this search finds all that was sent
     /// before.
     #[cold]
-    fn find_last(self) -> Result<Option<Found<'a>>> {
-        match self.channel().find(self.member()) {
-            None => Err(EPIPE),
+    fn find_last(self) -> Result<Option<Next<'a>>> {
+        match self.channel().next(self.member()) {
+            None if self.channel().notice_for(self.member()).is_none() => Err(EPIPE),
             last => Ok(last),
         }
     }
 
-    /// Receives a message, or nothing where somebody else has got it.
+    /// Receives what is next, or nothing where somebody else has got it.
     #[inline(always)]
-    fn receive(self, found: Found<'a>) -> Result<Option<Received>> {
+    fn receive(self, next: Next<'a>) -> Result<Option<Received>> {
         if self.req.selects_buffer() {
-            return self.receive_to_selected(found);
+            return self.receive_to_selected(next);
         }
         let buffer = UserBuffer::new(self.command().addr, self.command().len as usize)?;
 
-        Ok(self.copy(found, buffer)?.map(|whole| Received {
+        Ok(self.copy(next, buffer)?.map(|whole| Received {
             bytes: self.result(whole, buffer),
             cqe_flags: 0,
         }))
     }
 
     #[inline(always)]
-    fn receive_to_selected(self, found: Found<'a>) -> Result<Option<Received>> {
+    fn receive_to_selected(self, next: Next<'a>) -> Result<Option<Received>> {
         let selected = self
             .req
             .select_buffer(self.command().group, self.command().len)?;
@@ -360,7 +359,7 @@ impl<'a> Receive<'a> {
             return Err(EINVAL);
         }
         // No closure: the compiler would not make it part of this.
-        let Some(whole) = self.copy(found, buffer)? else {
+        let Some(whole) = self.copy(next, buffer)? else {
             return Ok(None);
         };
 

@@ -189,11 +189,12 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     let replay = flags & subscriber_flags::REPLAY != 0;
     let lossy = flags & subscriber_flags::LOSSY != 0;
     let from_fd = flags & subscriber_flags::FROM_FD != 0;
+    let notices = flags & subscriber_flags::EVENTS != 0;
 
     if flags & !subscriber_flags::ALL != 0
         || request.reserved != [0; 3]
         || !(rights.send || rights.recv)
-        || ((replay || lossy) && !rights.recv)
+        || ((replay || lossy || notices) && !rights.recv)
         || (from_fd && request.key != 0)
     {
         return Err(EINVAL);
@@ -210,6 +211,7 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     let id = ops::registry().reserve_subscriber()?;
     let service = Service {
         lossy: rights.recv && (lossy || channel.parameters.lossy),
+        notices,
     };
     let attached = join(handles, &channel, id, rights, service, replay, |fd| {
         write(

@@ -314,6 +314,14 @@ impl<M: Memory> Ring<M> {
         }
     }
 
+    /// Whether all is published that is below position `to`, from a cursor on.
+    pub(crate) fn is_published_to(&self, cursor: &Word64, to: u64) -> bool {
+        // What is below `head` has been.
+        let from = cursor.load_relaxed().max(self.head());
+
+        (from..to).all(|position| !matches!(self.published(position), Err(Unpublished::NotYet)))
+    }
+
     /// What the published slot of `position` is to receiver `id`.
     #[inline(always)]
     fn state(&self, slot: &Slot, position: u64, id: u32) -> SlotState {

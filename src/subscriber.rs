@@ -75,7 +75,7 @@ impl Subscriber {
     }
 
     fn is_readable(&self) -> bool {
-        !self.member.is_detached() && self.channel.find(&self.member).is_some()
+        !self.member.is_detached() && self.channel.next(&self.member).is_some()
     }
 
     fn is_writable(&self, exclusive: bool) -> bool {
@@ -163,6 +163,7 @@ impl AnonFile for Subscriber {
         let (channel, member) = (&self.channel, &self.member);
         let [members, receivers, senders] = channel.population();
         let [wakeups, room_wakeups] = member.wakeups();
+        let (unread, slowest) = channel.unread_notices(member);
 
         seq_print!(m, "ipc-channel:\t{}\n", channel.id);
         seq_print!(m, "ipc-mode:\t{}\n", channel.parameters.mode.name());
@@ -189,6 +190,9 @@ impl AnonFile for Subscriber {
         seq_print!(m, "ipc-recv:\t{}\n", u32::from(member.rights.recv));
         seq_print!(m, "ipc-lossy:\t{}\n", u32::from(member.service.lossy));
         seq_print!(m, "ipc-lost:\t{}\n", member.losses.total());
+        seq_print!(m, "ipc-events:\t{}\n", u32::from(member.service.notices));
+        seq_print!(m, "ipc-notices:\t{}\n", unread);
+        seq_print!(m, "ipc-notices-slowest:\t{}\n", slowest.unwrap_or(0));
         seq_print!(m, "ipc-detached:\t{}\n", u32::from(member.is_detached()));
         seq_print!(m, "ipc-cursor:\t{}\n", member.cursor.load_relaxed());
         seq_print!(m, "ipc-receives-waiting:\t{}\n", member.receives());

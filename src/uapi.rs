@@ -40,7 +40,8 @@ pub(crate) mod subscriber_flags {
     pub(crate) const REPLAY: u32 = 1 << 2;
     pub(crate) const LOSSY: u32 = 1 << 3;
     pub(crate) const FROM_FD: u32 = 1 << 4;
-    pub(crate) const ALL: u32 = SEND | RECV | REPLAY | LOSSY | FROM_FD;
+    pub(crate) const EVENTS: u32 = 1 << 6;
+    pub(crate) const ALL: u32 = SEND | RECV | REPLAY | LOSSY | FROM_FD | EVENTS;
 }
 
 /// `sqe->ioprio` of `IORING_OP_IPC_SEND`
@@ -56,6 +57,12 @@ pub(crate) mod recv_flags {
     pub(crate) const HDR: u16 = 1 << 2;
     pub(crate) const TRUNC: u16 = 1 << 3;
     pub(crate) const ALL: u16 = WAIT | MULTISHOT | HDR | TRUNC;
+}
+
+/// `io_uring_ipc_msg_hdr.flags`
+pub(crate) mod message_flags {
+    pub(crate) const JOIN: u32 = 1 << 0;
+    pub(crate) const LEAVE: u32 = 1 << 1;
 }
 
 /// `cqe->flags`

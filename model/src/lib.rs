@@ -7,6 +7,7 @@
 //! [`rfl`], and for the io_uring core [`task`].
 
 #![cfg(test)]
+#![recursion_limit = "256"] // pin_init! takes a step for each field
 #![expect(
     dead_code,
     reason = "files are included as they are, and not all of them is run"
@@ -39,6 +40,9 @@ mod member;
 #[rustfmt::skip]
 #[path = "../../src/members.rs"]
 mod members;
+#[rustfmt::skip]
+#[path = "../../src/notices.rs"]
+mod notices;
 #[rustfmt::skip]
 #[path = "../../src/recv.rs"]
 mod recv;

@@ -62,7 +62,22 @@ pub(crate) fn attach(channel: &kernel::sync::Arc<Channel>, id: u32) -> Arc<Subsc
 
 /// Attaches somebody who receives, and holds nobody up.
 pub(crate) fn attach_lossy(channel: &kernel::sync::Arc<Channel>, id: u32) -> Arc<Subscriber> {
-    attach_with(channel, id, true, Service { lossy: true })
+    let service = Service {
+        lossy: true,
+        ..Service::default()
+    };
+
+    attach_with(channel, id, true, service)
+}
+
+/// Attaches somebody who receives, and is told who comes and goes.
+pub(crate) fn attach_noticed(channel: &kernel::sync::Arc<Channel>, id: u32) -> Arc<Subscriber> {
+    let service = Service {
+        notices: true,
+        ..Service::default()
+    };
+
+    attach_with(channel, id, true, service)
 }
 
 /// Attaches somebody who only sends.

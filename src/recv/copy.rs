@@ -4,6 +4,7 @@
 
 use super::{Receive, HEADER_LEN};
 use crate::{
+    channel::Next,
     rfl::{preempt, user_buffer::UserBuffer},
     ring::Found,
     uapi::MessageHeader,
@@ -25,23 +26,23 @@ enum Copied {
 }
 
 impl<'a> Receive<'a> {
-    /// Copies a message, and makes it this receiver's. Returns its length, or
-    /// nothing where somebody else has got the message.
+    /// Copies a message or a notice, and makes it this receiver's. Returns its length, or
+    /// nothing where somebody else has got it.
     #[inline(always)]
-    pub(super) fn copy(self, found: Found<'a>, buffer: UserBuffer) -> Result<Option<usize>> {
-        match self.copy_once(found, buffer)? {
+    pub(super) fn copy(self, next: Next<'a>, buffer: UserBuffer) -> Result<Option<usize>> {
+        match self.copy_once(next, buffer)? {
             Copied::Whole(len) => Ok(Some(len)),
             Copied::Lost => Ok(None),
-            Copied::Fault => self.copy_again(found, buffer),
+            Copied::Fault => self.copy_again(next, buffer),
         }
     }
 
     /// Tries as long as it takes for the buffer's pages to be there.
     #[cold]
-    fn copy_again(self, found: Found<'a>, buffer: UserBuffer) -> Result<Option<usize>> {
+    fn copy_again(self, next: Next<'a>, buffer: UserBuffer) -> Result<Option<usize>> {
         for _ in 0..MAX_FAULTS {
-            self.fault_in(found, buffer)?;
-            match self.copy_once(found, buffer)? {
+            self.fault_in(next, buffer)?;
+            match self.copy_once(next, buffer)? {
                 Copied::Whole(len) => return Ok(Some(len)),
                 Copied::Lost => return Ok(None),
                 Copied::Fault => {}
@@ -60,16 +61,24 @@ impl<'a> Receive<'a> {
         }
     }
 
-    /// Makes the pages present that the message needs.
+    /// Makes the pages present that are needed.
     #[inline(never)]
-    fn fault_in(self, found: Found<'a>, buffer: UserBuffer) -> Result {
-        let len = self.whole(found.len() as usize);
+    fn fault_in(self, next: Next<'a>, buffer: UserBuffer) -> Result {
+        let len = match next {
+            Next::Message(found) => found.len() as usize,
+            Next::Notice(_) => 0,
+        };
 
-        buffer.first(len).fault_in_writeable()
+        buffer.first(self.whole(len)).fault_in_writeable()
     }
 
     #[inline(always)]
-    fn copy_once(self, found: Found<'a>, buffer: UserBuffer) -> Result<Copied> {
+    fn copy_once(self, next: Next<'a>, buffer: UserBuffer) -> Result<Copied> {
+        let found = match next {
+            Next::Message(found) => found,
+            Next::Notice(number) => return self.read_notice(number, buffer),
+        };
+
         if self.channel().parameters.mode.receivers_compete() {
             self.take(found, buffer)
         } else if self.command().wants_header() && self.member().service.lossy {
@@ -142,7 +151,7 @@ impl<'a> Receive<'a> {
         if self.channel().nr_receivers() > 1 {
             // A message that is given back may come to another receiver after later ones. So the
             // buffer is looked at first.
-            self.fault_in(found, buffer)?;
+            self.fault_in(Next::Message(found), buffer)?;
         }
         // As long as we have it, senders may need its slot.
         let busy = preempt::Disabled::new();
@@ -160,6 +169,39 @@ impl<'a> Receive<'a> {
         drop(busy);
         self.channel().given_back();
         Ok(Copied::Fault)
+    }
+
+    /// Copies a notice, and makes it this receiver's.
+    #[cold]
+    fn read_notice(self, number: u64, buffer: UserBuffer) -> Result<Copied> {
+        let (channel, member) = (self.channel(), self.member());
+        let Some(notice) = channel.notice_for(member).filter(|next| next.number == number) else {
+            return Ok(Copied::Lost);
+        };
+
+        if self.command().wants_header() {
+            let who = notice.identity.seen_by_current();
+            let header = MessageHeader {
+                msg_id: 0,
+                sender_data: 0,
+                len: 0,
+                flags: notice.flags,
+                sender_id: notice.subscriber,
+                pid: who.pid,
+                uid: who.uid,
+                gid: who.gid,
+                lost: 0,
+            };
+
+            if buffer.write_nofault(header.as_bytes()).is_err() {
+                return Ok(Copied::Fault);
+            }
+        }
+        Ok(if channel.pass_notice(member, number) {
+            Copied::Whole(self.whole(0))
+        } else {
+            Copied::Lost
+        })
     }
 
     /// Copies what fits of header and message; fails where a page is not there.

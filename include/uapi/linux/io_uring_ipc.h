@@ -62,6 +62,16 @@
  *          send, receive, or both, as its subscriber may, in any IPC namespace
  *          and whatever the channel's mode says (but see PRIVATE): mind whom
  *          you pass it to. -EACCES for more than the subscriber's rights.
+ * EVENTS:  a receiver that is told of the subscribers that come and go after it:
+ *          a notice for each, IOIPC_MSG_F_JOIN when it has attached, and
+ *          IOIPC_MSG_F_LEAVE when it has been detached, however that came.
+ *          IORING_OP_IPC_RECV receives them as messages of length 0, so ask for
+ *          IOIPC_RECV_HDR. All that were sent before come before a notice, all
+ *          that are sent after it come after. They take no room in the ring,
+ *          and none is lost: where a receiver has left so many unread that there
+ *          would be more than 65536 with one for each subscriber's leaving,
+ *          nobody else can attach (-ENOSPC). "ipc-notices-slowest" in the fdinfo
+ *          of any channel_fd says who it is, for the owner to detach.
  */
 #define IOIPC_SUB_SEND		(1U << 0)
 #define IOIPC_SUB_RECV		(1U << 1)
@@ -69,6 +79,7 @@
 #define IOIPC_SUB_REPLAY	(1U << 2)
 #define IOIPC_SUB_LOSSY		(1U << 3)
 #define IOIPC_SUB_FROM_FD	(1U << 4)
+#define IOIPC_SUB_EVENTS	(1U << 6)
 
 /*
  * sqe->ioprio of IORING_OP_IPC_SEND.
@@ -158,7 +169,7 @@ struct io_uring_ipc_channel_create {
  *
  * nr_args is 1. Closing @channel_fd does not detach; DETACH and closing the
  * ring do. -ENOSPC where the channel has as many subscribers as it may (the
- * module's parameter max_subscribers), -EMFILE where the ring has more than
+ * module's parameter max_subscribers; see also EVENTS), -EMFILE where the ring has more than
  * RLIMIT_NOFILE.
  *
  * DETACH takes the id of any of the ring's subscribers. Whoever may DESTROY the
@@ -198,6 +209,10 @@ struct io_uring_ipc_channel_attach {
  *		attached: with no receive without a header in between, just
  *		before this one
  *
+ * In a notice (see IOIPC_SUB_EVENTS) @sender_id is the subscriber that has come or
+ * gone, @pid, @uid and @gid are of the task that has attached it, @flags says
+ * which, and the rest is 0.
+ *
  * The sender is the task that has submitted the SQE, as it was when the message
  * went into the ring. On a ring with IORING_SETUP_SQPOLL that is a thread of
  * whoever has made the ring, with the credentials of then: also for others who
@@ -216,7 +231,10 @@ struct io_uring_ipc_msg_hdr {
 	__u64	lost;
 };
 
-/* io_uring_ipc_msg_hdr.flags and io_uring_ipc_msg_desc.flags. */
+/* io_uring_ipc_msg_hdr.flags */
+#define IOIPC_MSG_F_JOIN	(1U << 0)	/* a subscriber has attached */
+#define IOIPC_MSG_F_LEAVE	(1U << 1)	/* one has been detached */
+/* io_uring_ipc_msg_desc.flags */
 #define IOIPC_MSG_F_SKIP	(1U << 31)	/* slot without a message */
 
 /*

@@ -5,6 +5,24 @@
 /// A place for a process, user and group.
 pub(crate) struct IdentityCell;
 
+/// A process, user and group.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity;
+
+impl Identity {
+    pub(crate) const fn nobody() -> Self {
+        Self
+    }
+
+    pub(crate) fn current() -> Self {
+        Self
+    }
+
+    pub(crate) fn seen_by_current(&self) -> VisibleIdentity {
+        IdentityCell.seen_by_current()
+    }
+}
+
 /// Process, user and group as one observer sees them.
 pub(crate) struct VisibleIdentity {
     pub(crate) pid: u32,

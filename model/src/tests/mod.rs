@@ -6,6 +6,7 @@ mod broadcast;
 mod competing;
 mod leaving;
 mod lossy;
+mod presence;
 mod waiting;
 
 use crate::{

@@ -307,7 +307,7 @@ impl Run<'_> {
     }
 
     fn attach(&mut self, attach: &Attach) -> i32 {
-        let flags = u32::from(attach.flags % 16);
+        let flags = u32::from(attach.flags) & (0xf | abi::SUB_EVENTS);
         let mut argument = ChannelAttach {
             channel_id: self.channel(attach.channel),
             flags,
@@ -318,7 +318,7 @@ impl Run<'_> {
             },
             ..ChannelAttach::default()
         };
-        let for_receivers = abi::SUB_REPLAY | abi::SUB_LOSSY;
+        let for_receivers = abi::SUB_REPLAY | abi::SUB_LOSSY | abi::SUB_EVENTS;
         let refused = flags & abi::SUB_BOTH == 0
             || (flags & for_receivers != 0 && flags & abi::SUB_RECV == 0);
         let outcome = self.register(abi::REGISTER_ATTACH, &mut argument, &attach.odd, 9, refused);

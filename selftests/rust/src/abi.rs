@@ -46,6 +46,10 @@ pub const SUB_BOTH: u32 = SUB_SEND | SUB_RECV;
 pub const SUB_REPLAY: u32 = 1 << 2;
 /// A broadcast receiver holds no sender up, and loses what it is too slow for.
 pub const SUB_LOSSY: u32 = 1 << 3;
+/// `channel_id` is the descriptor of a subscriber, of whose channel this one becomes another.
+pub const SUB_FROM_FD: u32 = 1 << 4;
+/// A receiver is told of others that come and go.
+pub const SUB_EVENTS: u32 = 1 << 6;
 
 /// A full ring: wait for room (`sqe->ioprio` of [`OP_SEND`]).
 pub const SEND_WAIT: u16 = 1 << 0;
@@ -59,6 +63,10 @@ pub const RECV_HDR: u16 = 1 << 2;
 /// The result counts the whole message even where the buffer cut it.
 pub const RECV_TRUNC: u16 = 1 << 3;
 
+/// A notice: a subscriber has attached.
+pub const MSG_F_JOIN: u32 = 1 << 0;
+/// A notice: a subscriber has been detached.
+pub const MSG_F_LEAVE: u32 = 1 << 1;
 /// A slot without a message ([`MsgHdr::flags`], [`MsgDesc::flags`]).
 pub const MSG_F_SKIP: u32 = 1 << 31;
 
@@ -252,11 +260,15 @@ pub const CONSTANTS: &[(&str, u64)] = &[
     ("IOIPC_SUB_BOTH", SUB_BOTH as u64),
     ("IOIPC_SUB_REPLAY", SUB_REPLAY as u64),
     ("IOIPC_SUB_LOSSY", SUB_LOSSY as u64),
+    ("IOIPC_SUB_FROM_FD", SUB_FROM_FD as u64),
+    ("IOIPC_SUB_EVENTS", SUB_EVENTS as u64),
     ("IOIPC_SEND_WAIT", SEND_WAIT as u64),
     ("IOIPC_RECV_WAIT", RECV_WAIT as u64),
     ("IOIPC_RECV_MULTISHOT", RECV_MULTISHOT as u64),
     ("IOIPC_RECV_HDR", RECV_HDR as u64),
     ("IOIPC_RECV_TRUNC", RECV_TRUNC as u64),
+    ("IOIPC_MSG_F_JOIN", MSG_F_JOIN as u64),
+    ("IOIPC_MSG_F_LEAVE", MSG_F_LEAVE as u64),
     ("IOIPC_MSG_F_SKIP", MSG_F_SKIP as u64),
     ("IOIPC_RING_VERSION", RING_VERSION as u64),
 ];
