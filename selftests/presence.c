@@ -411,6 +411,8 @@ TEST_F(channel, destroyed_channel)
 	EXPECT_EQ(POLLIN | POLLHUP, pollfd.revents);
 	EXPECT_EQ(0, next_notice(ring, watch.id, JOIN, other.id));
 	EXPECT_EQ(1, next_value(ring, watch.id));
+	if (variant->flags != IOIPC_F_BROADCAST)
+		EXPECT_EQ(-EPIPE, next_value(ring, self->rx.id));
 	EXPECT_EQ(0, next_notice(ring, watch.id, LEAVE, other.id));
 	EXPECT_EQ(-EPIPE, next_value(ring, watch.id));
 	EXPECT_EQ(1, poll(&pollfd, 1, 0));
@@ -419,6 +421,11 @@ TEST_F(channel, destroyed_channel)
 	ASSERT_EQ(0, ipc_detach(ring, self->tx.id));
 	EXPECT_EQ(0, next_notice(ring, watch.id, LEAVE, self->tx.id));
 	EXPECT_EQ(-EPIPE, next_value(ring, watch.id));
+	/* Notices are nothing to those who have not asked. */
+	ASSERT_EQ(0, ipc_detach(ring, watch.id));
+	if (variant->flags == IOIPC_F_BROADCAST)
+		EXPECT_EQ(1, next_value(ring, self->rx.id));
+	EXPECT_EQ(-EPIPE, next_value(ring, self->rx.id));
 }
 
 TEST_F(channel, who_is_detached_is_told_nothing)

@@ -10,10 +10,12 @@ use super::{
         io_uring::{IssueFlags, Outcome, Prepared, Request, Sqe},
         user_buffer::UserBuffer, //
     },
+    ring::Found,
     subscriber::Subscriber,
     uapi::{recv_flags, MessageHeader, CQE_MORE_WAITING},
 };
-use core::mem::size_of;
+use copy::Receivable;
+use core::{marker::PhantomData, mem::size_of};
 use kernel::prelude::*;
 
 const HEADER_LEN: usize = size_of::<MessageHeader>();
@@ -118,30 +120,20 @@ pub(crate) fn issue(
     subscriber: &Subscriber,
     flags: IssueFlags,
 ) -> Outcome {
-    let receive = Receive { req, subscriber };
-    let command = req.command();
+    if subscriber.member.service.notices {
+        return issue_noticed(req, subscriber, flags);
+    }
+    Receive::<Found<'_>>::new(req, subscriber).issue(flags)
+}
 
-    if flags.is_worker() && (command.waits() || req.selects_buffer()) {
-        // A buffer picked there could not be put back, and a wait there would end with `EAGAIN`.
-        return req.send_back();
-    }
-    if command.is_multishot() {
-        // Before anything marks the member as sleeping for a receive.
-        receive.begin_wait();
-    }
-    subscriber.member.receive_looks();
-    let outcome = match subscriber.check(Access::Read) {
-        Err(error) => req.complete(Err(error), 0),
-        Ok(()) if command.is_multishot() => receive.all(flags),
-        Ok(()) => receive.one(),
-    };
-
-    if outcome == Outcome::WAIT {
-        receive.begin_wait();
-    } else if outcome == Outcome::COMPLETE && req.needs_cleanup() {
-        receive.end_wait();
-    }
-    outcome
+/// As [`issue`], for who is told of others.
+#[cold]
+fn issue_noticed(
+    req: Prepared<'_, RecvCommand>,
+    subscriber: &Subscriber,
+    flags: IssueFlags,
+) -> Outcome {
+    Receive::<Next<'_>>::new(req, subscriber).issue(flags)
 }
 
 /// Ends the wait of a receive that the core has given up.
@@ -157,14 +149,52 @@ struct Received {
     cqe_flags: u32,
 }
 
-/// A receive under way.
+/// A receive under way, of `Item`s: messages, or messages and notices.
 #[derive(Clone, Copy)]
-struct Receive<'a> {
+struct Receive<'a, Item> {
     req: Prepared<'a, RecvCommand>,
     subscriber: &'a Subscriber,
+    items: PhantomData<Item>,
 }
 
-impl<'a> Receive<'a> {
+impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
+    #[inline(always)]
+    fn new(req: Prepared<'a, RecvCommand>, subscriber: &'a Subscriber) -> Self {
+        Self {
+            req,
+            subscriber,
+            items: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    fn issue(self, flags: IssueFlags) -> Outcome {
+        let (req, command) = (self.req, self.command());
+
+        if flags.is_worker() && (command.waits() || req.selects_buffer()) {
+            // A buffer picked there could not be put back, and a wait there would end with
+            // `EAGAIN`.
+            return req.send_back();
+        }
+        if command.is_multishot() {
+            // Before anything marks the member as sleeping for a receive.
+            self.begin_wait();
+        }
+        self.member().receive_looks();
+        let outcome = match self.subscriber.check(Access::Read) {
+            Err(error) => req.complete(Err(error), 0),
+            Ok(()) if command.is_multishot() => self.all(flags),
+            Ok(()) => self.one(),
+        };
+
+        if outcome == Outcome::WAIT {
+            self.begin_wait();
+        } else if outcome == Outcome::COMPLETE && req.needs_cleanup() {
+            self.end_wait();
+        }
+        outcome
+    }
+
     #[inline(always)]
     fn channel(self) -> &'a Channel {
         &self.subscriber.channel
@@ -240,8 +270,8 @@ impl<'a> Receive<'a> {
     fn next(self) -> Result<Option<Received>> {
         let mut failures = 0;
 
-        while let Some(next) = self.find()? {
-            let received = self.receive(next)?;
+        while let Some(item) = self.find()? {
+            let received = self.receive(item)?;
 
             if received.is_some() {
                 return Ok(received);
@@ -286,10 +316,10 @@ impl<'a> Receive<'a> {
                 self.channel().sleep_for_message(self.member());
                 next = self.find()?;
             }
-            let Some(this) = next else {
+            let Some(item) = next else {
                 return Ok(Some(Outcome::WAIT));
             };
-            let received = self.receive(this)?;
+            let received = self.receive(item)?;
 
             // An error here is for the next turn: this comes first.
             let behind = self.find();
@@ -315,10 +345,10 @@ impl<'a> Receive<'a> {
         Ok(None)
     }
 
-    /// The next message, or notice, or `EPIPE` where there will be no message any more.
+    /// What comes next, or `EPIPE` where there will be no message any more.
     #[inline(always)]
-    fn find(self) -> Result<Option<Next<'a>>> {
-        match self.channel().next(self.member()) {
+    fn find(self) -> Result<Option<Item>> {
+        match Item::find(self.channel(), self.member()) {
             None if self.channel().is_destroyed() => self.find_last(),
             found => Ok(found),
         }
@@ -327,29 +357,29 @@ impl<'a> Receive<'a> {
     /// As [`Self::find`], when the channel has been destroyed: this search finds all that was sent
     /// before.
     #[cold]
-    fn find_last(self) -> Result<Option<Next<'a>>> {
-        match self.channel().next(self.member()) {
-            None if self.channel().notice_for(self.member()).is_none() => Err(EPIPE),
+    fn find_last(self) -> Result<Option<Item>> {
+        match Item::find(self.channel(), self.member()) {
+            None if !self.channel().has_notice(self.member()) => Err(EPIPE),
             last => Ok(last),
         }
     }
 
     /// Receives what is next, or nothing where somebody else has got it.
     #[inline(always)]
-    fn receive(self, next: Next<'a>) -> Result<Option<Received>> {
+    fn receive(self, item: Item) -> Result<Option<Received>> {
         if self.req.selects_buffer() {
-            return self.receive_to_selected(next);
+            return self.receive_to_selected(item);
         }
         let buffer = UserBuffer::new(self.command().addr, self.command().len as usize)?;
 
-        Ok(self.copy(next, buffer)?.map(|whole| Received {
+        Ok(self.copy(item, buffer)?.map(|whole| Received {
             bytes: self.result(whole, buffer),
             cqe_flags: 0,
         }))
     }
 
     #[inline(always)]
-    fn receive_to_selected(self, next: Next<'a>) -> Result<Option<Received>> {
+    fn receive_to_selected(self, item: Item) -> Result<Option<Received>> {
         let selected = self
             .req
             .select_buffer(self.command().group, self.command().len)?;
@@ -359,7 +389,7 @@ impl<'a> Receive<'a> {
             return Err(EINVAL);
         }
         // No closure: the compiler would not make it part of this.
-        let Some(whole) = self.copy(next, buffer)? else {
+        let Some(whole) = self.copy(item, buffer)? else {
             return Ok(None);
         };
 

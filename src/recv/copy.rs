@@ -4,7 +4,8 @@
 
 use super::{Receive, HEADER_LEN};
 use crate::{
-    channel::Next,
+    channel::{Channel, Next},
+    member::Member,
     rfl::{preempt, user_buffer::UserBuffer},
     ring::Found,
     uapi::MessageHeader,
@@ -16,7 +17,7 @@ use kernel::prelude::*;
 const MAX_FAULTS: u32 = 16;
 
 /// How an attempt to copy a message ended.
-enum Copied {
+pub(super) enum Copied {
     /// It is this receiver's; so many bytes, with the header if that is wanted.
     Whole(usize),
     /// Somebody else has got the message.
@@ -25,24 +26,73 @@ enum Copied {
     Fault,
 }
 
-impl<'a> Receive<'a> {
-    /// Copies a message or a notice, and makes it this receiver's. Returns its length, or
-    /// nothing where somebody else has got it.
+/// What can be received.
+pub(super) trait Receivable<'a>: Copy {
+    /// The next one for `member`.
+    fn find(channel: &'a Channel, member: &Member) -> Option<Self>;
+
+    /// How long it is, without a header. Where it is another's by now, it may be anything.
+    fn len(self) -> usize;
+
+    /// Tries to copy it, and to make it the receiver's.
+    fn copy(self, receive: Receive<'a, Self>, buffer: UserBuffer) -> Result<Copied>;
+}
+
+impl<'a> Receivable<'a> for Found<'a> {
     #[inline(always)]
-    pub(super) fn copy(self, next: Next<'a>, buffer: UserBuffer) -> Result<Option<usize>> {
-        match self.copy_once(next, buffer)? {
+    fn find(channel: &'a Channel, member: &Member) -> Option<Self> {
+        channel.find(member)
+    }
+
+    #[inline(always)]
+    fn len(self) -> usize {
+        Found::len(self) as usize
+    }
+
+    #[inline(always)]
+    fn copy(self, receive: Receive<'a, Self>, buffer: UserBuffer) -> Result<Copied> {
+        receive.copy_message(self, buffer)
+    }
+}
+
+impl<'a> Receivable<'a> for Next<'a> {
+    fn find(channel: &'a Channel, member: &Member) -> Option<Self> {
+        channel.next(member)
+    }
+
+    fn len(self) -> usize {
+        match self {
+            Self::Message(found) => Receivable::len(found),
+            Self::Notice(_) => 0,
+        }
+    }
+
+    fn copy(self, receive: Receive<'a, Self>, buffer: UserBuffer) -> Result<Copied> {
+        match self {
+            Self::Message(found) => receive.copy_message(found, buffer),
+            Self::Notice(number) => receive.copy_notice(number, buffer),
+        }
+    }
+}
+
+impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
+    /// Copies what has been found, and makes it this receiver's. Returns its length, or nothing
+    /// where somebody else has got it.
+    #[inline(always)]
+    pub(super) fn copy(self, item: Item, buffer: UserBuffer) -> Result<Option<usize>> {
+        match item.copy(self, buffer)? {
             Copied::Whole(len) => Ok(Some(len)),
             Copied::Lost => Ok(None),
-            Copied::Fault => self.copy_again(next, buffer),
+            Copied::Fault => self.copy_again(item, buffer),
         }
     }
 
     /// Tries as long as it takes for the buffer's pages to be there.
     #[cold]
-    fn copy_again(self, next: Next<'a>, buffer: UserBuffer) -> Result<Option<usize>> {
+    fn copy_again(self, item: Item, buffer: UserBuffer) -> Result<Option<usize>> {
         for _ in 0..MAX_FAULTS {
-            self.fault_in(next, buffer)?;
-            match self.copy_once(next, buffer)? {
+            self.fault_in(item.len(), buffer)?;
+            match item.copy(self, buffer)? {
                 Copied::Whole(len) => return Ok(Some(len)),
                 Copied::Lost => return Ok(None),
                 Copied::Fault => {}
@@ -61,24 +111,14 @@ impl<'a> Receive<'a> {
         }
     }
 
-    /// Makes the pages present that are needed.
+    /// Makes the pages present that so many bytes need.
     #[inline(never)]
-    fn fault_in(self, next: Next<'a>, buffer: UserBuffer) -> Result {
-        let len = match next {
-            Next::Message(found) => found.len() as usize,
-            Next::Notice(_) => 0,
-        };
-
+    fn fault_in(self, len: usize, buffer: UserBuffer) -> Result {
         buffer.first(self.whole(len)).fault_in_writeable()
     }
 
     #[inline(always)]
-    fn copy_once(self, next: Next<'a>, buffer: UserBuffer) -> Result<Copied> {
-        let found = match next {
-            Next::Message(found) => found,
-            Next::Notice(number) => return self.read_notice(number, buffer),
-        };
-
+    fn copy_message(self, found: Found<'a>, buffer: UserBuffer) -> Result<Copied> {
         if self.channel().parameters.mode.receivers_compete() {
             self.take(found, buffer)
         } else if self.command().wants_header() && self.member().service.lossy {
@@ -151,7 +191,7 @@ impl<'a> Receive<'a> {
         if self.channel().nr_receivers() > 1 {
             // A message that is given back may come to another receiver after later ones. So the
             // buffer is looked at first.
-            self.fault_in(Next::Message(found), buffer)?;
+            self.fault_in(Receivable::len(found), buffer)?;
         }
         // As long as we have it, senders may need its slot.
         let busy = preempt::Disabled::new();
@@ -172,8 +212,7 @@ impl<'a> Receive<'a> {
     }
 
     /// Copies a notice, and makes it this receiver's.
-    #[cold]
-    fn read_notice(self, number: u64, buffer: UserBuffer) -> Result<Copied> {
+    fn copy_notice(self, number: u64, buffer: UserBuffer) -> Result<Copied> {
         let (channel, member) = (self.channel(), self.member());
         let Some(notice) = channel.notice_for(member).filter(|next| next.number == number) else {
             return Ok(Copied::Lost);
