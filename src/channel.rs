@@ -96,6 +96,8 @@ pub(crate) struct Channel {
     /// How many slots are left to sends that have been woken. A hint: nothing is lost where it is
     /// one off.
     turns: Word32,
+    /// Where the ring's tail was when they were woken.
+    turns_from: Word64,
     receivers: Word32,
     /// The number of the next notice of who has come or gone; written with the members locked.
     noticed_to: Word64,
@@ -150,6 +152,7 @@ impl Channel {
                 received: Word32::new(0),
                 waiting_sends: Word32::new(0),
                 turns: Word32::new(0),
+                turns_from: Word64::new(0),
                 receivers: Word32::new(0),
                 noticed_to: Word64::new(0),
                 members <- new_spinlock!(Members::new(), "Channel::members"),

@@ -96,19 +96,22 @@ impl Channel {
     /// Whether what room there is is left to sends that have waited for it and been woken, and a
     /// send that does not wait has to come again.
     ///
-    /// They have time until all that is in the ring has been received: one of them may be stopped.
-    /// Until then something is to be received, so whoever sleeps for room is woken.
+    /// They have time until a whole ring of messages has been sent since: one of them may be
+    /// stopped. It is a part of the ring only, so where room is kept something is to be received,
+    /// and whoever sleeps for room is woken.
     pub(crate) fn is_kept(&self) -> bool {
         let turns = self.turns.load_relaxed();
 
         if turns == 0 || !self.has_waiting_sends() || self.ring.room() > turns {
             return false;
         }
-        if self.holds_messages() {
-            return self.ring.room() <= turns;
+        let sent = self.ring.tail().wrapping_sub(self.turns_from.load_relaxed());
+
+        if sent >= u64::from(self.parameters.ring_entries) {
+            self.turns.store_relaxed(0);
+            return false;
         }
-        self.turns.store_relaxed(0);
-        false
+        self.reclaimed_room(turns) <= turns
     }
 
     /// A send that has waited has gone, or will not.
@@ -122,13 +125,19 @@ impl Channel {
 
     fn holds_messages(&self) -> bool {
         let entries = self.parameters.ring_entries;
+
+        self.reclaimed_room(entries - 1) < entries
+    }
+
+    /// How much room there is when all that is free has been reclaimed, or more than `enough`.
+    fn reclaimed_room(&self, enough: u32) -> u32 {
         let mut room = self.ring.room();
 
         loop {
             let now = self.room_for_senders(&self.members.lock());
 
-            if now == entries || now <= room {
-                return now != entries;
+            if now > enough || now <= room {
+                return now;
             }
             room = now;
         }
@@ -183,6 +192,7 @@ impl Channel {
         if woken != 0 {
             // Those who do not wait had all that has become free before.
             self.turns.store_relaxed(woken.min(quarter));
+            self.turns_from.store_relaxed(self.ring.tail());
         }
     }
 }

@@ -89,7 +89,7 @@
  *       received, or a receiver has found nothing more.
  *       Subscribers whose sends wait are woken in turn, so each has its part of
  *       the room. Once they are woken, up to a quarter of the ring is theirs
- *       until they have used it or all that is in the ring has been received:
+ *       until they have used it or a whole ring of messages has been sent:
  *       sends that do not wait get what is more, or -ENOBUFS.
  *       Messages keep the order in which one task has sent them: while a send
  *       waits, later ones of the same task and subscriber (or channel, for
