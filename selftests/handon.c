@@ -183,7 +183,7 @@ static void __noreturn send_on_demand(struct ring *ring, __u32 channel,
 	}
 }
 
-TEST_F_TIMEOUT(two, cancel_races_with_messages, 60)
+TEST_F_TIMEOUT(two, cancel_races_with_messages, 600)
 {
 	__u32 *demand = shared_alloc(sizeof(*demand));
 	int res[CANCEL_DATA + 1];

@@ -443,7 +443,7 @@ TEST_F(channel, others_go_on_after_a_kill)
 	child_kill(pid[2]);
 }
 
-TEST_F_TIMEOUT(ring, thousand_channels, 60)
+TEST_F_TIMEOUT(ring, thousand_channels, 600)
 {
 	enum { COUNT = 1000 };
 	struct ring *ring = &self->ring;
@@ -467,7 +467,7 @@ TEST_F_TIMEOUT(ring, thousand_channels, 60)
 		ASSERT_EQ(i & 1 ? 4 : -ENOENT, ipc_send_u32(ring, id[i], i));
 }
 
-TEST_F_TIMEOUT(ring, many_subscribers, 60)
+TEST_F_TIMEOUT(ring, many_subscribers, 600)
 {
 	enum { COUNT = 256 };
 	struct ring *ring = &self->ring;

@@ -651,7 +651,7 @@ static unsigned int come_and_go(struct ring *ring, __u32 channel,
  * There is a limit, which others feel only on this channel; and who is there
  * already is told of to the last.
  */
-TEST_F_TIMEOUT(one, who_does_not_read, 120)
+TEST_F_TIMEOUT(one, who_does_not_read, 600)
 {
 	struct ring *ring = &self->ring;
 	struct sub before, other, reader;

@@ -507,7 +507,7 @@ static void receive_until_one_is_done(struct __test_metadata *_metadata,
  * Eight senders that never stop: each has its part of the room. One kind of
  * channel is enough, and polling threads compete for few processors.
  */
-TEST_F_TIMEOUT(pair, nobody_starves, 120)
+TEST_F_TIMEOUT(pair, nobody_starves, 600)
 {
 	enum { SHARE = 10000 };
 	struct sender_log *log = shared_alloc(SENDERS * sizeof(*log));
@@ -616,7 +616,7 @@ static void __noreturn hog(unsigned int setup, __u32 channel, __u32 tag)
 }
 
 /* One that comes back all the time, for whatever room there is, and seven that wait. */
-TEST_F_TIMEOUT(pair, hog_starves_nobody, 120)
+TEST_F_TIMEOUT(pair, hog_starves_nobody, 600)
 {
 	enum { SHARE = 5000 };
 	struct sender_log *log = shared_alloc(SENDERS * sizeof(*log));

@@ -292,7 +292,7 @@ TEST_F(module, absent)
 	EXPECT_EQ(3, ipc_recv_u32(&self->ring, sub.id));
 }
 
-TEST_F_TIMEOUT(module, many_cycles, 60)
+TEST_F_TIMEOUT(module, many_cycles, 600)
 {
 	/* Loading takes a tenth of a second under emulation. */
 	int i, cycles = variant->setup == RING_PLAIN ? 50 : 5;
@@ -315,7 +315,7 @@ TEST_F_TIMEOUT(module, many_cycles, 60)
 }
 
 /* Calls that come while the module goes and comes. */
-TEST_F_TIMEOUT(module, raced, 60)
+TEST_F_TIMEOUT(module, raced, 600)
 {
 	unsigned long long until;
 	int ret, done = 0;

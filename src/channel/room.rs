@@ -105,7 +105,10 @@ impl Channel {
         if turns == 0 || !self.has_waiting_sends() || self.ring.room() > turns {
             return false;
         }
-        let sent = self.ring.tail().wrapping_sub(self.turns_from.load_relaxed());
+        let sent = self
+            .ring
+            .tail()
+            .wrapping_sub(self.turns_from.load_relaxed());
 
         if sent >= u64::from(self.parameters.ring_entries) {
             self.turns.store_relaxed(0);
