@@ -214,7 +214,10 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     /// Copies a notice, and makes it this receiver's.
     fn copy_notice(self, number: u64, buffer: UserBuffer) -> Result<Copied> {
         let (channel, member) = (self.channel(), self.member());
-        let Some(notice) = channel.notice_for(member).filter(|next| next.number == number) else {
+        let Some(notice) = channel
+            .notice_for(member)
+            .filter(|next| next.number == number)
+        else {
             return Ok(Copied::Lost);
         };
 
