@@ -112,7 +112,7 @@ TEST_F_TIMEOUT(injection, create_with_memlock, LIMIT)
 /* A ring that has @others subscribers already, so that tables have to grow. */
 static void attach_after(struct __test_metadata *_metadata,
 			 struct injection_data *self, unsigned int setup,
-			 enum injection kind, unsigned int others)
+			 __u32 flags, enum injection kind, unsigned int others)
 {
 	unsigned int n, i, failed = 0;
 	long long refs, members;
@@ -127,11 +127,11 @@ static void attach_after(struct __test_metadata *_metadata,
 		ASSERT_EQ(0, ring_open(&ring, setup));
 		for (i = 0; i < others; i++)
 			ASSERT_EQ(0, ipc_attach(&ring, &sub[i], self->id,
-						IOIPC_SUB_BOTH));
+						flags));
 		members = fdinfo_value(self->rx.fd, "ipc-subscribers");
 		fds = count_fds();
 		inject(kind, n);
-		ret = ipc_attach(&ring, &sub[i], self->id, IOIPC_SUB_BOTH);
+		ret = ipc_attach(&ring, &sub[i], self->id, flags);
 		hit = injected();
 		if (ret) {
 			ASSERT_TRUE(hit && is_lack(ret))
@@ -142,7 +142,7 @@ static void attach_after(struct __test_metadata *_metadata,
 			EXPECT_TRUE(module_references_become(refs));
 			EXPECT_EQ(fds, count_fds());
 			ASSERT_EQ(0, ipc_attach(&ring, &sub[i], self->id,
-						IOIPC_SUB_BOTH));
+						flags));
 		}
 		EXPECT_EQ(members + 1, fdinfo_value(self->rx.fd,
 						    "ipc-subscribers"));
@@ -155,17 +155,31 @@ static void attach_after(struct __test_metadata *_metadata,
 	check_channel(_metadata, &self->ring, self->tx.id, self->rx.id);
 }
 
+/* The ring's table is full at 6; the channel's at 4, with three there. */
+static const unsigned int some[] = { 0, 1, 6 };
+
 TEST_F_TIMEOUT(injection, attach, LIMIT)
 {
-	/* The ring's table is full at 6; the channel's at 4, with three there. */
-	static const unsigned int others[] = { 0, 1, 6 };
 	enum injection kind;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(others); i++)
+	for (i = 0; i < ARRAY_SIZE(some); i++)
 		for_both_kinds(kind)
-			attach_after(_metadata, self, variant->setup, kind,
-				     others[i]);
+			attach_after(_metadata, self, variant->setup,
+				     IOIPC_SUB_BOTH, kind, some[i]);
+}
+
+/* Notices need places, which are too few from four members on. */
+TEST_F_TIMEOUT(injection, attach_noticed, LIMIT)
+{
+	enum injection kind;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(some); i++)
+		for_both_kinds(kind)
+			attach_after(_metadata, self, variant->setup,
+				     IOIPC_SUB_BOTH | IOIPC_SUB_EVENTS, kind,
+				     some[i]);
 }
 
 /* These end something, and cannot fail. */
