@@ -409,8 +409,10 @@ impl Channel {
         } else {
             self.parameters.mode.wake(&mut members, &self.asleep);
         }
-        // They may have waited for this, whomever it is for.
-        members.wake_noticed(&self.asleep);
+        // Notices that are behind it have waited for this, whomever it is for.
+        if members.is_before_notices(position) {
+            members.wake_noticed(&self.asleep);
+        }
     }
 
     /// Wakes those who may have overlooked a message, because another receiver had taken it and

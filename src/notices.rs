@@ -102,6 +102,11 @@ impl Notices {
         Some(*self.places.as_ref()?.at(number as usize))
     }
 
+    /// The youngest, if it is kept.
+    pub(super) fn last(&self) -> Option<Notice> {
+        self.get(self.end.checked_sub(1)?)
+    }
+
     /// Forgets those that come before `number`.
     pub(super) fn forget_before(&mut self, number: u64) {
         // INVARIANT: No further than to the end.

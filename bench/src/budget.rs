@@ -302,7 +302,7 @@ impl<'a> Check<'a> {
     fn crowd(&mut self) -> Result<()> {
         for kind in [Kind::Unicast, Kind::Broadcast] {
             let part = Part {
-                rounds: 2,
+                rounds: 3,
                 ..Self::part()
             };
             let one = part.send(kind, 1, abi::SEND_WAIT)?.median;

@@ -56,6 +56,13 @@ impl Members {
         self.notices.end()
     }
 
+    /// Whether there are notices that are younger than the message at `position`.
+    pub(crate) fn is_before_notices(&self, position: u64) -> bool {
+        self.notices
+            .last()
+            .is_some_and(|notice| position < notice.position)
+    }
+
     /// The next notice for `member`.
     pub(crate) fn notice_for(&self, member: &Member) -> Option<Notice> {
         if member.is_detached() {

@@ -3,7 +3,7 @@
 //! Messages that can be told apart, and seen to be whole.
 
 use anyhow::{ensure, Context, Result};
-use io_uring_ipc::abi::MsgHdr;
+use io_uring_ipc::abi::{self, MsgHdr};
 
 /// What a receive writes before the payload.
 pub const HEADER_LEN: usize = size_of::<MsgHdr>();
@@ -90,6 +90,34 @@ pub fn check(bytes: &[u8]) -> Result<Received> {
         position: header.msg_id - 1,
         sender: header.sender_id,
     })
+}
+
+/// Whether it is a notice of who has come or gone; fails where that is not as notices are.
+pub fn is_notice(bytes: &[u8]) -> Result<bool> {
+    let header = bytes.get(..HEADER_LEN).context("no header")?;
+    let header: MsgHdr = bytemuck::pod_read_unaligned(header);
+
+    if header.flags == 0 {
+        return Ok(false);
+    }
+    let expected = MsgHdr {
+        flags: header.flags,
+        sender_id: header.sender_id,
+        pid: header.pid,
+        uid: header.uid,
+        gid: header.gid,
+        ..MsgHdr::default()
+    };
+
+    ensure!(
+        header.flags == abi::MSG_F_JOIN || header.flags == abi::MSG_F_LEAVE,
+        "flags that cannot be: {header:?}"
+    );
+    ensure!(
+        bytes == bytemuck::bytes_of(&expected) && header.sender_id != 0 && header.pid != 0,
+        "a notice that cannot be: {header:?}"
+    );
+    Ok(true)
 }
 
 /// The message in a buffer that was cleared before, if one is there.

@@ -164,11 +164,15 @@ impl Plan {
     fn attach(&mut self) -> Step {
         let rights = [abi::SUB_BOTH, abi::SUB_BOTH, abi::SUB_RECV, abi::SUB_SEND];
         let rights = *rights.choose(&mut self.rng).unwrap_or(&abi::SUB_BOTH);
-        let replay = rights & abi::SUB_RECV != 0 && self.one_in(8);
+        let recv = rights & abi::SUB_RECV != 0;
+        let replay = recv && self.one_in(8);
+        let events = recv && self.one_in(4);
 
         Step::Attach {
             to: self.pick(),
-            flags: rights | if replay { abi::SUB_REPLAY } else { 0 },
+            flags: rights
+                | if replay { abi::SUB_REPLAY } else { 0 }
+                | if events { abi::SUB_EVENTS } else { 0 },
         }
     }
 }

@@ -632,7 +632,14 @@ impl Worker<'_> {
 
     fn got(&mut self, buffer: usize, len: usize) -> Result<()> {
         ensure!(len <= BUFFER_SIZE, "{len} bytes received");
-        let received = message::check(&self.buffers.copy(buffer, len))?;
+        let bytes = self.buffers.copy(buffer, len);
+        if message::is_notice(&bytes)? {
+            self.journal(Event::Back {
+                buffer: buffer as u32,
+            });
+            return Ok(());
+        }
+        let received = message::check(&bytes)?;
 
         self.journal(Event::Got {
             buffer: buffer as u32,
