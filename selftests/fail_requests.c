@@ -200,7 +200,8 @@ TEST_F_TIMEOUT(injection, send_wait, LIMIT)
 		close(sub.fd);
 		ring_close(&ring);
 	}
-	expect_failures(n, hit, failed, 2U);
+	/* Its place among those that wait. The core can do without some. */
+	expect_failures(n, hit, failed, 1U);
 	check_channel(_metadata, &self->ring, self->tx.id, self->rx.id);
 }
 
@@ -296,6 +297,52 @@ TEST_F_TIMEOUT(injection, recv_competing, LIMIT)
 		recv_each(_metadata, self, kind, &receives[0]);
 	ASSERT_EQ(0, ipc_detach(&self->ring, other.id));
 	close(other.fd);
+}
+
+/* A notice stays for the next receive. */
+TEST_F_TIMEOUT(injection, recv_notice, LIMIT)
+{
+	struct io_uring_ipc_msg_hdr hdr;
+	unsigned int n, failed;
+	struct sub watch, other;
+	enum injection kind;
+	bool hit;
+	int ret;
+
+	ASSERT_EQ(0, ipc_attach(&self->ring, &watch, self->id,
+				IOIPC_SUB_RECV | IOIPC_SUB_EVENTS));
+	for (kind = ONE_FAILURE; kind <= NO_COPIES; kind++) {
+		failed = 0;
+		for_each_failure(n, hit) {
+			ASSERT_EQ(0, ipc_attach(&self->ring, &other, self->id,
+						IOIPC_SUB_SEND));
+			prep_recv(&self->ring, watch.id, &hdr, sizeof(hdr),
+				  IOIPC_RECV_HDR, 0);
+			ret = one_injected(&self->ring, kind, n, &hit);
+			if (ret < 0) {
+				ASSERT_TRUE(hit && is_lack_of_request(ret))
+					TH_LOG("%d at %u", ret, n);
+				failed++;
+				ret = ipc_recv_flags(&self->ring, watch.id,
+						     &hdr, sizeof(hdr),
+						     IOIPC_RECV_HDR);
+			}
+			ASSERT_EQ((int)sizeof(hdr), ret);
+			ASSERT_EQ(IOIPC_MSG_F_JOIN, hdr.flags);
+			ASSERT_EQ(other.id, hdr.sender_id);
+			ASSERT_EQ(0, ipc_detach(&self->ring, other.id));
+			close(other.fd);
+			ASSERT_EQ((int)sizeof(hdr),
+				  ipc_recv_flags(&self->ring, watch.id, &hdr,
+						 sizeof(hdr), IOIPC_RECV_HDR));
+			ASSERT_EQ(IOIPC_MSG_F_LEAVE, hdr.flags);
+			ASSERT_EQ(-EAGAIN, ipc_recv(&self->ring, watch.id,
+						    &hdr, sizeof(hdr)));
+		}
+		expect_failures(n, hit, failed, 0U);
+	}
+	ASSERT_EQ(0, ipc_detach(&self->ring, watch.id));
+	close(watch.fd);
 }
 
 /* It can also get through all of them. */
