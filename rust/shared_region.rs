@@ -170,6 +170,21 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
         }
     }
 
+    /// Copies the start of the cell of `position`, `len` bytes or as many as it has, to memory
+    /// charged to the caller's memory cgroup; `ENOMEM`. Sleeps.
+    pub(crate) fn read(&self, position: u64, len: usize) -> Result<KVVec<u8>> {
+        let len = len.min(self.layout.stride);
+        let mut bytes = KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
+
+        // SAFETY: The cell has `len` bytes, and so has the memory, which is ours alone. What is
+        // written to the cell meanwhile may be copied in part: they are bytes, whatever they are.
+        unsafe {
+            ptr::copy_nonoverlapping(self.cell(position).as_ptr(), bytes.as_mut_ptr(), len);
+            bytes.inc_len(len);
+        }
+        Ok(bytes)
+    }
+
     /// Copies the start of the cell of `position` to all of `to`, or as much as the cell has.
     ///
     /// Fails with `EFAULT` where a page is not there. Does not sleep.

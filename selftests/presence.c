@@ -515,6 +515,53 @@ TEST_F(channel, killed_processes)
 	EXPECT_EQ(-EAGAIN, next_value(ring, watch.id));
 }
 
+/* Come again and again, to be thrown out each time. */
+static void __noreturn guest(__u32 channel, unsigned int setup, int rounds)
+{
+	struct ring ring;
+	struct sub sub;
+
+	if (ring_open(&ring, setup))
+		_exit(10);
+	while (rounds--) {
+		if (ipc_attach(&ring, &sub, channel, IOIPC_SUB_SEND))
+			_exit(11);
+		if (fdinfo_wait(sub.fd, "ipc-detached", 1))
+			_exit(12);
+		if (ipc_detach(&ring, sub.id))
+			_exit(13);
+		close(sub.fd);
+	}
+	_exit(0);
+}
+
+/* Whoever is told of somebody can detach it at once. */
+TEST_F(channel, can_be_detached_when_told)
+{
+	enum { GUESTS = 60 };
+	struct ring *ring = &self->ring;
+	struct message message;
+	struct sub watch;
+	pid_t pid;
+	int i;
+
+	ASSERT_EQ(0, ipc_attach(ring, &watch, self->id, WATCH));
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		guest(self->id, variant->setup, GUESTS);
+	for (i = 0; i < GUESTS; i++) {
+		prep_recv(ring, watch.id, &message, sizeof(message),
+			  IOIPC_RECV_WAIT | IOIPC_RECV_HDR, 0);
+		ASSERT_EQ(HDR, ring_one(ring));
+		ASSERT_EQ(JOIN, message.hdr.flags);
+		ASSERT_EQ(0, ipc_detach(ring, message.hdr.sender_id));
+		ASSERT_EQ(0, next_notice(ring, watch.id, LEAVE,
+					 message.hdr.sender_id));
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
 #define ROUNDS	50
 #define VISITORS 3
 

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 
 #define PAIR_TEST_SENDER
@@ -589,75 +590,104 @@ TEST_F(pair, room_is_left_to_the_woken)
 	EXPECT_EQ(value, ipc_recv_u32(&self->peer, self->rx.id));
 }
 
-/* Sends what it can, does not wait, and does not rest either. */
-static void __noreturn hog(unsigned int setup, __u32 channel, __u32 tag)
+/* Two waiting sends, woken for a quarter of the ring, that have not run yet. */
+static void woken_and_late(struct __test_metadata *_metadata,
+			   struct pair_data *self, const __u32 *value)
 {
-	enum { BATCH = 8 };
-	__u32 value[BATCH], i, n = 0;
-	struct ring ring;
-	struct sub sub;
-	int res[BATCH];
-
-	if (ring_open(&ring, setup) ||
-	    ipc_attach(&ring, &sub, channel, IOIPC_SUB_SEND))
-		_exit(10);
-	for (;;) {
-		/* Those behind a failure fail: order is order. */
-		for (i = 0; i < BATCH; i++) {
-			value[i] = tag | (n + i);
-			prep_send(&ring, sub.id, &value[i], 4, 0, i)->flags =
-				i < BATCH - 1 ? IOSQE_IO_LINK : 0;
-		}
-		if (ring_batch(&ring, res, BATCH))
-			_exit(11);
-		for (i = 0; i < BATCH && res[i] == 4; i++)
-			n++;
-	}
-}
-
-/* One that comes back all the time, for whatever room there is, and seven that wait. */
-TEST_F_TIMEOUT(pair, hog_starves_nobody, 600)
-{
-	enum { SHARE = 5000 };
-	struct sender_log *log = shared_alloc(SENDERS * sizeof(*log));
-	struct race race = {};
-	struct large large;
-	struct gate go;
-	pid_t pid[SENDERS];
 	int i;
 
-	if (variant->flags || variant->setup & IORING_SETUP_SQPOLL)
+	fill(_metadata, self);
+	for (i = 0; i < 2; i++)
+		send_value(&self->ring, self->tx.id, &value[i],
+			   IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(&self->ring));
+	ASSERT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 2));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(i, ipc_recv_u32(&self->peer, self->rx.id));
+}
+
+/* Who polls is told of room that is for others only when it no longer is. */
+TEST_F(pair, pollers_hear_of_room_that_is_left)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	static const __u32 value[2] = { 100, 101 };
+	struct ring *ring = &self->ring;
+	struct io_uring_cqe cqe;
+	int epoll = epoll_create1(0), i;
+	struct io_uring_sqe *sqe;
+	struct ring other;
+	struct sub sub;
+
+	/* With others they go on before this task does. */
+	if (variant->setup != RING_DEFER)
 		return;
-	ASSERT_NE(NULL, log);
-	ASSERT_EQ(0, gate_init(&go));
-	open_large(_metadata, self, &large, 0, 64, 4);
-	for (i = 0; i < SENDERS; i++) {
-		pid[i] = child_start();
-		ASSERT_LE(0, pid[i]);
-		if (pid[i])
-			continue;
-		if (gate_wait(&go))
-			_exit(13);
-		if (i)
-			stream(variant->setup, large.id, i << 24, 1 << 24,
-			       &log[i]);
-		hog(variant->setup, large.id, 0);
+	ASSERT_LE(0, epoll);
+	ASSERT_EQ(0, ring_open(&other, RING_PLAIN));
+	ASSERT_EQ(0, ipc_attach(&other, &sub, self->id, IOIPC_SUB_SEND));
+	fill(_metadata, self);
+	drain(_metadata, self, ring, 0, PAIR_ENTRIES);
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, sub.fd, &event));
+	ASSERT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	fill(_metadata, self);
+	ASSERT_EQ(-ENOBUFS, ipc_send_u32(&other, sub.id, 1));
+	drain(_metadata, self, ring, 0, PAIR_ENTRIES);
+	ASSERT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	woken_and_late(_metadata, self, value);
+	/* Neither by epoll, nor by a request, which is told what is there. */
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	sqe = ring_sqe(&other);
+	sqe->opcode = IORING_OP_POLL_ADD;
+	sqe->fd = sub.fd;
+	sqe->poll32_events = EPOLLOUT;
+	sqe->user_data = 7;
+	EXPECT_TRUE(ring_quiet(&other, 10));
+	EXPECT_EQ(-ENOBUFS, ipc_send_u32(&other, sub.id, 1));
+	prep_cancel(ring, IORING_ASYNC_CANCEL_OP | IORING_ASYNC_CANCEL_ALL, 0,
+		    0, IORING_OP_IPC_SEND, 9);
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, ring_next(ring, &cqe));
+		EXPECT_EQ(cqe.user_data == 9 ? 2 : -ECANCELED, cqe.res);
 	}
-	for (i = 0; i < SENDERS; i++)
-		gate_open(&go);
-	receive_until_one_is_done(_metadata, &self->peer, &large.rx, &race,
-				  SHARE);
-	for (i = 0; i < SENDERS; i++) {
-		child_kill(pid[i]);
-		/* The first, which does not wait, gets what is left. On a
-		 * busy machine the others have had 0.39 and more.
-		 */
-		if (i)
-			EXPECT_LE(SHARE / 5, (int)(race.next[i] - race.from[i]))
-				TH_LOG("sender %d", i);
-		TH_LOG("sender %d: %u of %u", i, race.next[i] - race.from[i],
-		       SHARE);
+	EXPECT_EQ(0, fdinfo_value(self->tx.fd, SENDS_WAITING));
+	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 1000));
+	ASSERT_EQ(0, ring_next(&other, &cqe));
+	EXPECT_EQ(7U, cqe.user_data);
+	EXPECT_EQ(4, ipc_send_u32(&other, sub.id, 1));
+	close(epoll);
+	ring_close(&other);
+}
+
+/* A send that fails for one in front of it is no reason to hear nothing more. */
+TEST_F(pair, pollers_hear_behind_a_waiting_send)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	struct ring *ring = &self->ring;
+	int epoll = epoll_create1(0);
+	struct io_uring_cqe cqe;
+	__u32 value = 100, behind = 101, i;
+
+	if (variant->setup != RING_DEFER)
+		return;
+	ASSERT_LE(0, epoll);
+	fill(_metadata, self);
+	send_value(ring, self->tx.id, &value, IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	ASSERT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 1));
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, self->tx.fd, &event));
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	ASSERT_EQ(0U, ipc_recv_u32(&self->peer, self->rx.id));
+	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	/* Not past the one that waits, which gets on by that. */
+	send_value(ring, self->tx.id, &behind, 0);
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, ring_next(ring, &cqe));
+		EXPECT_EQ(cqe.user_data == behind ? -ENOBUFS : 4, cqe.res);
 	}
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	for (i = 1; i < PAIR_ENTRIES; i++)
+		ASSERT_EQ(i, ipc_recv_u32(&self->peer, self->rx.id));
+	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 1000));
+	close(epoll);
 }
 
 /* Has two sends wait, stops, and sees them done when it goes on. */

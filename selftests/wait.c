@@ -556,4 +556,33 @@ TEST_F(pair, two_processes)
 	}
 }
 
+/* So many wait and no more: each message costs its sender a look at all. */
+TEST_F(pair, too_many)
+{
+	enum { MOST = 1024 };
+	struct ring *ring = &self->ring;
+	struct io_uring_cqe cqe;
+	unsigned int i;
+	__u32 value;
+
+	for (i = 0; i < MOST; i++) {
+		prep_recv(ring, self->rx.id, &value, 4, IOIPC_RECV_WAIT, 0);
+		if (i % 32 == 31)
+			ASSERT_EQ(0, ring_submit(ring));
+	}
+	EXPECT_EQ(0, fdinfo_wait(self->rx.fd, RECEIVES_WAITING, MOST));
+	prep_recv(ring, self->rx.id, &value, 4, IOIPC_RECV_WAIT, 1);
+	ASSERT_EQ(0, ring_next(ring, &cqe));
+	EXPECT_EQ(1U, cqe.user_data);
+	EXPECT_EQ(-EAGAIN, cqe.res);
+	/* There is room for one when one has gone. */
+	ASSERT_EQ(4, ipc_send_u32(&self->peer, self->tx.id, 5));
+	ASSERT_EQ(0, ring_next(ring, &cqe));
+	EXPECT_EQ(0U, cqe.user_data);
+	EXPECT_EQ(4, cqe.res);
+	prep_recv(ring, self->rx.id, &value, 4, IOIPC_RECV_WAIT, 1);
+	EXPECT_TRUE(ring_quiet(ring, QUIET_MS));
+	EXPECT_EQ(MOST, fdinfo_value(self->rx.fd, RECEIVES_WAITING));
+}
+
 TEST_HARNESS_MAIN

@@ -237,12 +237,17 @@ impl Channel {
     }
 
     /// Adds a member. A receiver starts at the next message sent, or with `replay` (and always
-    /// where receivers compete) at the oldest one held. Sleeps.
+    /// where receivers compete) at the oldest one held. `ENOENT` where it has been detached before,
+    /// `ENOSPC`, `ENOMEM`. Sleeps.
     pub(crate) fn join(&self, member: &Arc<Member>, replay: bool) -> Result {
         loop {
             let lack = {
                 let mut members = self.members.lock();
 
+                if member.is_detached() {
+                    // By somebody who has guessed its id.
+                    return Err(ENOENT);
+                }
                 if !members.has_spare() {
                     Lack::Entry(members.len())
                 } else if let Some(places) = members.lacking_places(member) {
@@ -305,6 +310,9 @@ impl Channel {
             self.receivers.store_relaxed(members.nr_receivers() as u32);
             if removed.is_some() {
                 self.tell(&mut members, member, message_flags::LEAVE);
+            } else {
+                // It may be about to join.
+                member.detach();
             }
             // It may have been woken for a message that it has not taken.
             members.wake_all(false, &self.asleep);
@@ -336,6 +344,14 @@ impl Channel {
     #[inline(always)]
     pub(crate) fn find(&self, member: &Member) -> Option<Found<'_>> {
         self.ring.find(&member.cursor, member.id)
+    }
+
+    /// Whether the message at `position`, which was found for `member`, may still be for it.
+    pub(crate) fn holds_for(&self, member: &Member, position: u64) -> bool {
+        // Competing receivers find out when they take it.
+        self.parameters.mode.receivers_compete()
+            // Acquire: as for `Ring::overrun()`. litmus: lost
+            || member.cursor.load_acquire() == position && self.ring.still_held(position)
     }
 
     /// How many messages `member` has lost since the last one whose header has said so, if its next

@@ -66,7 +66,7 @@ pub(crate) struct Member {
     /// What it may do now without further questions: [`Access`] as bits. Written under the lock of
     /// [`Members`].
     granted: Word32,
-    pub(super) detached: Word32,
+    detached: Word32,
     /// Receives that wait.
     receives: Word32,
     /// Not 0 where one of several receivers was to be woken, it was this one, and none of its
@@ -135,8 +135,14 @@ impl Member {
 
     #[inline]
     pub(crate) fn is_detached(&self) -> bool {
-        // Acquire: pairs with the release in `Members::remove()`. litmus: detached
+        // Acquire: pairs with the release in `detach()`. litmus: detached
         self.detached.load_acquire() != 0
+    }
+
+    /// Takes effect with the members locked.
+    pub(super) fn detach(&self) {
+        // Release: pairs with the acquire in `is_detached()`. litmus: detached
+        self.detached.store_release(1);
     }
 
     /// How many receives wait.

@@ -93,7 +93,12 @@ impl Entry {
 
         if hears {
             member.count_wakeup(1);
-            queue.wake(events::WRITABLE);
+            // Who polls is to look whether the room is for it.
+            queue.wake(if wait == Wait::Send {
+                events::WRITABLE
+            } else {
+                0
+            });
         }
         hears
     }
@@ -210,7 +215,7 @@ impl Members {
         entry.get_up(&ALL, asleep);
         entry.member.revoke(Access::Read);
         entry.member.revoke(Access::Write);
-        entry.member.detached.store_release(1);
+        entry.member.detach();
         self.receivers -= usize::from(entry.member.rights.recv);
         self.lossy -= usize::from(entry.member.service.lossy);
         self.noticed -= usize::from(entry.member.service.notices);

@@ -24,6 +24,9 @@ const HEADER_LEN: usize = size_of::<MessageHeader>();
 /// turn: no task is kept here by those who send faster than it can copy.
 const MAX_OVERRUNS: u32 = 32;
 
+/// How many receives of a subscriber may wait: all are woken at once, under locks.
+const MAX_WAITING: u32 = 1024;
+
 /// How many messages a multishot receive takes before others have their turn, as
 /// `MULTISHOT_MAX_RETRY` in `io_uring/net.c`.
 const BURST: u32 = 32;
@@ -177,6 +180,9 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             return req.send_back();
         }
         if command.is_multishot() {
+            if self.are_too_many() {
+                return req.complete(Err(EAGAIN), 0);
+            }
             // Before anything marks the member as sleeping for a receive.
             self.begin_wait();
         }
@@ -208,6 +214,12 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     #[inline(always)]
     fn command(self) -> &'a RecvCommand {
         self.req.command()
+    }
+
+    /// Whether the request does not wait yet, and may not.
+    #[inline]
+    fn are_too_many(self) -> bool {
+        self.member().receives() >= MAX_WAITING && !self.req.needs_cleanup()
     }
 
     /// Counts the request among those that wait, unless it is.
@@ -259,7 +271,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     #[inline(always)]
     fn nothing(self) -> Outcome {
         self.channel().room_made(0, true);
-        if self.command().waits() {
+        if self.command().waits() && !self.are_too_many() {
             Outcome::WAIT
         } else {
             self.req.complete(Err(EAGAIN), 0)

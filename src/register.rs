@@ -199,11 +199,13 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     {
         return Err(EINVAL);
     }
-    let channel = if from_fd {
-        channel_of_fd(request.channel_id, rights)?
+    let source = if from_fd {
+        Source::of_fd(request.channel_id, rights)?
     } else {
-        channel_by_name(&request, rights)?
+        Source::by_name(&request)?
     };
+    source.check(rights)?;
+    let channel = source.channel();
     if (replay || lossy) && channel.parameters.mode != Mode::Broadcast {
         return Err(EINVAL);
     }
@@ -213,7 +215,7 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
         lossy: rights.recv && (lossy || channel.parameters.lossy),
         notices,
     };
-    let attached = join(handles, &channel, id, rights, service, replay, |fd| {
+    let attached = join(handles, channel, id, rights, service, replay, |fd| {
         write(
             arg,
             &ChannelAttach {
@@ -223,7 +225,9 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
                 region_size: channel.region().layout().size as u32,
                 ..request
             },
-        )
+        )?;
+        // Once more: that took as long as the caller liked.
+        source.check(rights)
     });
 
     if attached.is_err() {
@@ -234,42 +238,67 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
     attached
 }
 
-/// The channel of a name in the caller's namespace, if the caller may use it so.
-fn channel_by_name(request: &ChannelAttach, rights: Rights) -> Result<Arc<Channel>> {
-    let channel = {
+/// What an attachment comes from.
+enum Source {
+    /// A name in the caller's namespace.
+    Name(Arc<Channel>),
+    /// A subscriber's file. Whoever has got hold of that, from wherever, may do what the subscriber
+    /// may.
+    Fd(Arc<Channel>, Arc<Member>),
+}
+
+impl Source {
+    fn by_name(request: &ChannelAttach) -> Result<Self> {
         let registry = ops::registry();
         let entry = match request.key {
             0 => registry.by_id(request.channel_id)?,
             key => registry.by_key(key)?,
         };
 
-        entry.channel.clone()
-    };
-    if rights.recv {
-        channel.permission(Access::Read)?;
+        Ok(Self::Name(entry.channel.clone()))
     }
-    if rights.send {
-        channel.permission(Access::Write)?;
+
+    fn of_fd(fd: u32, rights: Rights) -> Result<Self> {
+        let file = LocalFile::fget(fd)?;
+        let subscriber = anon_file::data::<Subscriber>(&file).ok_or(EINVAL)?;
+
+        if !subscriber.member.rights.include(rights) {
+            return Err(EACCES);
+        }
+        Ok(Self::Fd(
+            subscriber.channel.clone(),
+            subscriber.member.clone(),
+        ))
     }
-    Ok(channel)
+
+    fn channel(&self) -> &Arc<Channel> {
+        match self {
+            Self::Name(channel) | Self::Fd(channel, _) => channel,
+        }
+    }
+
+    /// Whether the caller may attach with these rights now. Sleeps.
+    fn check(&self, rights: Rights) -> Result {
+        match self {
+            Self::Name(channel) => {
+                if rights.recv {
+                    channel.permission(Access::Read)?;
+                }
+                if rights.send {
+                    channel.permission(Access::Write)?;
+                }
+                Ok(())
+            }
+            Self::Fd(channel, member) if channel.is_destroyed() || member.is_detached() => {
+                Err(ENOENT)
+            }
+            Self::Fd(..) => Ok(()),
+        }
+    }
 }
 
-/// The channel of a subscriber's file. Whoever has got hold of that, from wherever, may do what the
-/// subscriber may.
-fn channel_of_fd(fd: u32, rights: Rights) -> Result<Arc<Channel>> {
-    let file = LocalFile::fget(fd)?;
-    let subscriber = anon_file::data::<Subscriber>(&file).ok_or(EINVAL)?;
-
-    if !subscriber.member.rights.include(rights) {
-        return Err(EACCES);
-    }
-    if subscriber.has_ended() {
-        return Err(ENOENT);
-    }
-    Ok(subscriber.channel.clone())
-}
-
-/// Makes a subscriber and all that belongs to it; `tell` has to tell user space, or there is none.
+/// Makes a subscriber and all that belongs to it; `tell` has to tell user space and to agree, or
+/// there is none.
 fn join(
     handles: &mut Handles,
     channel: &Arc<Channel>,
@@ -293,11 +322,12 @@ fn join(
 
     // Before it joins: the caller's memory may keep it waiting, and nobody shall wait for it.
     tell(fd.reserved_fd())?;
-    channel.join(&member, replay)?;
+    // Before others hear of it, who may want to detach it.
     ops::registry().publish_subscriber(Attachment {
         channel: channel.clone(),
-        member,
+        member: member.clone(),
     });
+    channel.join(&member, replay)?;
     handles.insert(id, file.clone());
     fd.fd_install(file);
     Ok(())

@@ -81,13 +81,21 @@ fn wait_or_end(req: Send<'_>, subscriber: &Subscriber, result: Result<u32>) -> O
         }
     }
     if req.command().ticket.get() != 0 {
-        give_up(req, subscriber);
+        end_wait(req, subscriber);
+        if result.is_err() {
+            subscriber.channel.room_is_left();
+        }
     }
     req.complete(result, 0)
 }
 
-/// Ends the wait of a send. Others have been woken for the same room.
+/// Ends the wait of a send that the core has given up.
 pub(crate) fn give_up(req: Send<'_>, subscriber: &Subscriber) {
+    end_wait(req, subscriber);
+    subscriber.channel.room_is_left();
+}
+
+fn end_wait(req: Send<'_>, subscriber: &Subscriber) {
     subscriber.channel.turn_ends();
     subscriber.channel.count_waiting_sends(-1);
     subscriber
@@ -95,6 +103,10 @@ pub(crate) fn give_up(req: Send<'_>, subscriber: &Subscriber) {
         .sends
         .leave(req.submitter(), req.command().ticket.get());
     req.set_needs_cleanup(false);
+    // Who polls may have been told that there is room, and then that this send comes first.
+    if subscriber.member.writers.is_active() {
+        subscriber.member.writers.wake(0);
+    }
 }
 
 /// Gives the request a place among those that wait; false where too many do. Sleeps.
@@ -119,26 +131,27 @@ fn send(req: Send<'_>, subscriber: &Subscriber) -> Result<u32> {
         addr, len, target, ..
     } = req.command();
 
-    subscriber.check(Access::Write)?;
     if len > channel.parameters.max_msg_size {
         return Err(EMSGSIZE);
     }
+    // The pages are there now, while nothing is held: the copy below does not fault. First of all,
+    // for it takes as long as the sender likes.
+    let payload = UserBuffer::new_readable(addr, len as usize)?;
+
+    subscriber.check(Access::Write)?;
     if target != 0 && !channel.is_receiver(target) {
         return Err(ENOENT);
     }
     if channel.has_waiting_sends() && !may_go(req, subscriber) {
         return Err(ring_full());
     }
-
-    // The pages are there now, while nothing is held: the copy below does not fault.
-    let payload = UserBuffer::new_readable(addr, len as usize)?;
     let filled = publish(req, channel, sender, |position| {
         channel.region().fill_nofault(position, &payload)
     })?;
 
     if filled.is_err() {
         // The pages have gone again.
-        send_copy(req, channel, sender, payload)?;
+        send_copy(req, subscriber, payload)?;
     }
     Ok(len)
 }
@@ -169,9 +182,12 @@ fn may_go(req: Send<'_>, subscriber: &Subscriber) -> bool {
 
 /// Sends a message by way of a buffer. Sleeps.
 #[cold]
-fn send_copy(req: Send<'_>, channel: &Channel, sender: &Member, payload: UserBuffer) -> Result {
+fn send_copy(req: Send<'_>, subscriber: &Subscriber, payload: UserBuffer) -> Result {
+    let (channel, sender) = (&*subscriber.channel, &*subscriber.member);
     let bytes = payload.read_all()?;
 
+    // Once more, as that took its time.
+    subscriber.check(Access::Write)?;
     publish(req, channel, sender, |position| {
         channel.region().write(position, &bytes);
         Ok(())

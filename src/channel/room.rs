@@ -9,6 +9,9 @@ use crate::{member::Member, members::Members, rfl::atomic::full_barrier};
 /// themselves.
 const RECLAIM_STEPS: usize = 4096;
 
+/// How many waiting sends are woken in one go, and those of one member besides.
+const WAKE_STEPS: u32 = 1024;
+
 /// What part of the ring is made free when lossy receivers are overrun.
 const OVERRUN_PART: usize = 64;
 
@@ -90,7 +93,10 @@ impl Channel {
     /// those of other members, who have been here before. It will be woken: there is something to
     /// be received, and then all are.
     pub(crate) fn is_others_turn(&self, member: &Member) -> bool {
-        self.waiting_sends.load_relaxed() > member.sends.len() && self.holds_messages()
+        let entries = self.parameters.ring_entries;
+
+        self.waiting_sends.load_relaxed() > member.sends.len()
+            && self.reclaimed_room(entries - 1) < entries
     }
 
     /// Whether what room there is is left to sends that have waited for it and been woken, and a
@@ -126,10 +132,15 @@ impl Channel {
         }
     }
 
-    fn holds_messages(&self) -> bool {
-        let entries = self.parameters.ring_entries;
-
-        self.reclaimed_room(entries - 1) < entries
+    /// A send that may have been woken for room does not take it.
+    #[cold]
+    pub(crate) fn room_is_left(&self) {
+        // Pairs with the barrier in `sleep_for_room()`: whoever sleeps because room is kept has
+        // seen that it no longer is, or is woken. litmus: room
+        full_barrier();
+        if self.asleep.any_sender() {
+            self.wake_senders(true);
+        }
     }
 
     /// How much room there is when all that is free has been reclaimed, or more than `enough`.
@@ -160,7 +171,7 @@ impl Channel {
     pub(crate) fn room_made(&self, messages: u32, idle: bool) {
         if messages != 0 {
             // Pairs with the barrier in `sleep_for_room()`, litmus: room. Without messages: whoever
-            // has fallen asleep just now has looked, and slept only where there was no room.
+            // has fallen asleep just now has looked, and this receiver has changed nothing.
             full_barrier();
         }
         if self.asleep.anybody() && self.asleep.any_sender() {
@@ -171,30 +182,41 @@ impl Channel {
 
     #[cold]
     pub(super) fn wake_senders(&self, for_any: bool) {
-        let mut members = self.members.lock();
-
-        let room = self.room_for_senders(&members);
-
-        if room == 0 {
-            return;
-        }
-        members.wake_writers(&self.asleep);
-
         let quarter = self.parameters.ring_entries / 4;
+        let mut goal = 0;
+        let mut woken = 0;
 
-        let woken = if for_any {
-            // Whoever does not come for it must not keep the others from it.
-            members.wake_senders(u32::MAX, &self.asleep)
-        } else if room >= quarter || self.received.load_relaxed() >= quarter {
-            self.received.store_relaxed(0);
-            members.wake_senders(room, &self.asleep)
-        } else {
-            0
-        };
+        // In several goes: we hold a spinlock, and there can be four million.
+        loop {
+            let mut members = self.members.lock();
+            let room = self.room_for_senders(&members);
+
+            if room == 0 {
+                break;
+            }
+            if woken == 0 {
+                members.wake_writers(&self.asleep);
+                if for_any {
+                    // Whoever does not come for it must not keep the others from it.
+                    goal = self.waiting_sends.load_relaxed();
+                } else if room >= quarter || self.received.load_relaxed() >= quarter {
+                    self.received.store_relaxed(0);
+                    goal = room;
+                }
+            }
+            let some = members.wake_senders(goal.min(WAKE_STEPS), &self.asleep);
+
+            woken += some;
+            if some == 0 || woken >= goal {
+                break;
+            }
+        }
 
         if woken != 0 {
             // Those who do not wait had all that has become free before.
-            self.turns.store_relaxed(woken.min(quarter));
+            let turns = self.turns.load_relaxed().saturating_add(woken);
+
+            self.turns.store_relaxed(turns.min(quarter));
             self.turns_from.store_relaxed(self.ring.tail());
         }
     }

@@ -6,7 +6,11 @@ use super::{Receive, HEADER_LEN};
 use crate::{
     channel::{Channel, Next},
     member::Member,
-    rfl::{preempt, user_buffer::UserBuffer},
+    rfl::{
+        inode::Access,
+        preempt,
+        user_buffer::UserBuffer, //
+    },
     ring::Found,
     uapi::MessageHeader,
 };
@@ -34,6 +38,9 @@ pub(super) trait Receivable<'a>: Copy {
     /// How long it is, without a header. Where it is another's by now, it may be anything.
     fn len(self) -> usize;
 
+    /// Whether it may still be for `member`.
+    fn is_still_there(self, channel: &'a Channel, member: &Member) -> bool;
+
     /// Tries to copy it, and to make it the receiver's.
     fn copy(self, receive: Receive<'a, Self>, buffer: UserBuffer) -> Result<Copied>;
 }
@@ -47,6 +54,10 @@ impl<'a> Receivable<'a> for Found<'a> {
     #[inline(always)]
     fn len(self) -> usize {
         Found::len(self) as usize
+    }
+
+    fn is_still_there(self, channel: &'a Channel, member: &Member) -> bool {
+        channel.holds_for(member, self.position())
     }
 
     #[inline(always)]
@@ -64,6 +75,13 @@ impl<'a> Receivable<'a> for Next<'a> {
         match self {
             Self::Message(found) => Receivable::len(found),
             Self::Notice(_) => 0,
+        }
+    }
+
+    fn is_still_there(self, channel: &'a Channel, member: &Member) -> bool {
+        match self {
+            Self::Message(found) => found.is_still_there(channel, member),
+            Self::Notice(_) => true,
         }
     }
 
@@ -91,7 +109,10 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     #[cold]
     fn copy_again(self, item: Item, buffer: UserBuffer) -> Result<Option<usize>> {
         for _ in 0..MAX_FAULTS {
-            self.fault_in(item.len(), buffer)?;
+            self.fault_in_and_check(item.len(), buffer)?;
+            if !item.is_still_there(self.channel(), self.member()) {
+                return Ok(None);
+            }
             match item.copy(self, buffer)? {
                 Copied::Whole(len) => return Ok(Some(len)),
                 Copied::Lost => return Ok(None),
@@ -111,10 +132,12 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
         }
     }
 
-    /// Makes the pages present that so many bytes need.
+    /// Makes the pages present that so many bytes need. That takes as long as the receiver likes:
+    /// what it was allowed before says nothing any more.
     #[inline(never)]
-    fn fault_in(self, len: usize, buffer: UserBuffer) -> Result {
-        buffer.first(self.whole(len)).fault_in_writeable()
+    fn fault_in_and_check(self, len: usize, buffer: UserBuffer) -> Result {
+        buffer.first(self.whole(len)).fault_in_writeable()?;
+        self.subscriber.check(Access::Read)
     }
 
     #[inline(always)]
@@ -153,24 +176,61 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     /// Broadcast: copies a message that all receivers share; so many were `lost` before it.
     #[inline(always)]
     fn read(self, found: Found<'a>, buffer: UserBuffer, lost: u64) -> Result<Copied> {
-        let ring = self.channel().ring();
+        if self.channel().parameters.private {
+            return self.read_private(found, buffer, lost);
+        }
         let (position, len) = (found.position(), found.len() as usize);
         let copied = self.copy_out(found, buffer, len, lost);
 
-        if !ring.still_held(position) {
-            // Nothing has held the message: another receive of this subscriber has passed it, or
-            // the subscriber has been overrun, or detached.
-            return if self.member().is_detached() {
-                Err(ENOENT)
-            } else {
-                Ok(Copied::Lost)
-            };
+        if !self.channel().ring().still_held(position) {
+            return self.has_missed();
         }
-        Ok(match copied {
+        Ok(self.has_copied(copied, position, len, lost))
+    }
+
+    /// As [`Self::read`], where the receiver may see nothing but messages that are for it: the slot
+    /// may become another message's at any time, so first it goes to memory of the kernel's.
+    #[cold]
+    fn read_private(self, found: Found<'a>, buffer: UserBuffer, lost: u64) -> Result<Copied> {
+        let channel = self.channel();
+        let (position, len) = (found.position(), found.len() as usize);
+        let header = self.header(found, len, lost);
+        let room = buffer.len().saturating_sub(self.whole(0));
+        let bytes = channel.region().read(position, len.min(room))?;
+
+        if !channel.ring().still_held(position) {
+            return self.has_missed();
+        }
+        let copied = if self.command().wants_header() {
+            buffer
+                .write_nofault(header.as_bytes())
+                .and_then(|()| buffer.after(HEADER_LEN).write_nofault(&bytes))
+        } else {
+            buffer.write_nofault(&bytes)
+        };
+
+        Ok(self.has_copied(copied, position, len, lost))
+    }
+
+    /// Nothing has held the message: another receive of this subscriber has passed it, or the
+    /// subscriber has been overrun, or detached.
+    #[cold]
+    fn has_missed(self) -> Result<Copied> {
+        if self.member().is_detached() {
+            Err(ENOENT)
+        } else {
+            Ok(Copied::Lost)
+        }
+    }
+
+    /// What becomes of a message that all receivers share and that was `copied`, or was not.
+    #[inline(always)]
+    fn has_copied(self, copied: Result, position: u64, len: usize, lost: u64) -> Copied {
+        match copied {
             Err(_) => Copied::Fault,
             Ok(()) if self.pass(position, lost) => Copied::Whole(self.whole(len)),
             Ok(()) => Copied::Lost,
-        })
+        }
     }
 
     /// Broadcast: makes a message this receiver's that has been copied.
@@ -191,7 +251,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
         if self.channel().nr_receivers() > 1 {
             // A message that is given back may come to another receiver after later ones. So the
             // buffer is looked at first.
-            self.fault_in(Receivable::len(found), buffer)?;
+            self.fault_in_and_check(Receivable::len(found), buffer)?;
         }
         // As long as we have it, senders may need its slot.
         let busy = preempt::Disabled::new();

@@ -67,11 +67,14 @@
  *          IOIPC_MSG_F_LEAVE when it has been detached, however that came.
  *          IORING_OP_IPC_RECV receives them as messages of length 0, so ask for
  *          IOIPC_RECV_HDR. All that were sent before come before a notice, all
- *          that are sent after it come after. They take no room in the ring,
- *          and none is lost: where a receiver has left so many unread that there
- *          would be more than 65536 with one for each subscriber's leaving,
- *          nobody else can attach (-ENOSPC). "ipc-notices-slowest" in the fdinfo
- *          of any channel_fd says who it is, for the owner to detach.
+ *          that are sent after it come after (but for a message that another
+ *          receiver of the channel has taken and, failing, given back). They
+ *          take no room in the ring, and none is lost: who attaches pays for
+ *          places (-ENOMEM), and where a receiver has left so many unread that
+ *          there would be more than 65536 with one for each subscriber's
+ *          leaving, nobody else can attach (-ENOSPC). "ipc-notices-slowest" in
+ *          the fdinfo of any channel_fd says who it is, for the owner to detach.
+ *          After DESTROY they are received before -EPIPE, and others may follow.
  */
 #define IOIPC_SUB_SEND		(1U << 0)
 #define IOIPC_SUB_RECV		(1U << 1)
@@ -102,8 +105,8 @@
  * sqe->ioprio of IORING_OP_IPC_RECV. A receive that fails leaves the message for
  * the next one; what is in its buffer then is undefined.
  *
- * WAIT:      where there is no message the request waits for one; without it
- *            -EAGAIN.
+ * WAIT:      where there is no message the request waits for one; without it, or
+ *            where 1024 of the subscriber wait already, -EAGAIN.
  * MULTISHOT: as WAIT, and the request stays: a completion with
  *            IORING_CQE_F_MORE for each message, and IORING_CQE_F_SOCK_NONEMPTY
  *            where the next was there already. Needs IOSQE_BUFFER_SELECT, and
@@ -167,7 +170,8 @@ struct io_uring_ipc_channel_create {
  * @region_size:	out: bytes to map
  * @reserved:		zero
  *
- * nr_args is 1. Closing @channel_fd does not detach; DETACH and closing the
+ * nr_args is 1. What is out means nothing where the call fails. Closing
+ * @channel_fd does not detach; DETACH and closing the
  * ring do. -ENOSPC where the channel has as many subscribers as it may (the
  * module's parameter max_subscribers; see also EVENTS), -EMFILE where the ring has more than
  * RLIMIT_NOFILE.
@@ -176,10 +180,12 @@ struct io_uring_ipc_channel_create {
  * channel (its owner, or CAP_FOWNER over it) may also DETACH the subscribers of
  * other rings, where the channel's names are or were visible: a reader that has
  * stopped, say, and holds senders up ("ipc-slowest" in the fdinfo of any
- * channel_fd). Such a subscriber's requests end with -ENOENT from then on. Its
+ * channel_fd). Such a subscriber's requests end with -ENOENT from then on, also
+ * those that are under way and still wait for their memory. Its
  * mappings stay; and it may attach again if the channel's mode, or a descriptor
- * that it has of another subscriber, lets it. -EPERM without the right, -ENOENT
- * for any id that names no attached subscriber.
+ * that it has of another subscriber, lets it. Its ring still has to DETACH it, for
+ * the id to be free. -EPERM without the right, -ENOENT for any other id that names
+ * no attached subscriber.
  */
 struct io_uring_ipc_channel_attach {
 	__u32	channel_id;
@@ -206,8 +212,8 @@ struct io_uring_ipc_channel_attach {
  * @gid:		likewise its real group, the overflow id if not visible
  * @lost:		messages that were for this receiver and that it has lost, since
  *		the last one that it received with a header, or since it
- *		attached: with no receive without a header in between, just
- *		before this one
+ *		attached: with no receive without a header and no notice in
+ *		between, just before this one
  *
  * In a notice (see IOIPC_SUB_EVENTS) @sender_id is the subscriber that has come or
  * gone, @pid, @uid and @gid are of the task that has attached it, @flags says

@@ -122,8 +122,12 @@ impl<H: Default, S: Default> SharedRegion<H, S> {
             .write(ends.map(|byte| *byte.unwrap_or(&0)));
     }
 
+    pub(crate) fn read(&self, position: u64, _len: usize) -> Result<KVVec<u8>> {
+        Ok(KVVec::from(self.ends(position).to_vec()))
+    }
+
     /// Reads a message's payload.
-    pub(crate) fn read(&self, position: u64) -> [u8; 2] {
+    pub(crate) fn ends(&self, position: u64) -> [u8; 2] {
         self.cell(position).read()
     }
 
@@ -139,7 +143,7 @@ impl<H: Default, S: Default> SharedRegion<H, S> {
     }
 
     pub(crate) fn copy_nofault(&self, position: u64, to: &UserBuffer) -> Result {
-        to.present()?.payload.set(self.read(position));
+        to.present()?.payload.set(self.ends(position));
         Ok(())
     }
 

@@ -99,7 +99,7 @@ fn a_reader_without_a_hold_notices() {
             let ring = ring.clone();
 
             thread::spawn(move || {
-                let payload = ring.memory().read(0);
+                let payload = ring.memory().ends(0);
 
                 (payload, ring.still_held(0))
             })
@@ -124,7 +124,7 @@ fn receives_of_one_cursor_share() {
 
         let attempt = |ring: &Ring<Region>, cursor: &Word64| {
             let position = ring.find(cursor, 1)?.position();
-            let payload = ring.memory().read(position);
+            let payload = ring.memory().ends(position);
 
             (ring.still_held(position) && ring.pass(cursor, position)).then_some(payload[0])
         };

@@ -63,7 +63,7 @@ fn put(ring: &Ring<Region>, value: u8, target: u32) -> bool {
 
 /// The message that has been found, which must be of one piece.
 fn read(ring: &Ring<Region>, found: Found<'_>) -> u8 {
-    let [first, last] = ring.memory().read(found.position());
+    let [first, last] = ring.memory().ends(found.position());
     let record = found.record();
     let said = [
         record.sender_data,
