@@ -8,10 +8,11 @@ use io_uring_ipc::abi::{self, ChannelAttach, ChannelCreate};
 use io_uring_ipc::{register, Kind, Setup};
 use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ptr;
 
 /// A channel, with a ring that does nothing but own it.
 pub struct Channel {
-    _ring: Ring,
+    ring: Ring,
     id: u32,
 }
 
@@ -33,7 +34,7 @@ impl Channel {
                 format!("cannot make a channel of {entries} messages of {size} bytes")
             })?;
         Ok(Self {
-            _ring: ring,
+            ring,
             id: create.channel_id_out,
         })
     }
@@ -55,6 +56,13 @@ impl Channel {
             file: unsafe { OwnedFd::from_raw_fd(attach.channel_fd) },
         })
     }
+
+    /// Ends the channel.
+    pub fn destroy(&self) -> Result<()> {
+        // SAFETY: this operation takes no memory.
+        unsafe { register(&self.ring, abi::REGISTER_DESTROY, ptr::null_mut(), self.id) }
+            .context("cannot destroy a channel")
+    }
 }
 
 /// A subscriber; detached when its ring is closed.
@@ -65,15 +73,27 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// How often it has been woken for a message, as its fdinfo has it.
+    /// Detaches it; `ring` is the one that has attached it.
+    pub fn detach(&self, ring: &Ring) -> Result<()> {
+        // SAFETY: this operation takes no memory.
+        unsafe { register(ring, abi::REGISTER_DETACH, ptr::null_mut(), self.id) }
+            .context("cannot detach from a channel")
+    }
+
+    /// How often it has been woken for a message.
     pub fn wakeups(&self) -> Result<u64> {
+        self.info("ipc-wakeups")
+    }
+
+    /// A number that its fdinfo has.
+    pub fn info(&self, name: &str) -> Result<u64> {
         let path = format!("/proc/self/fdinfo/{}", self.file.as_raw_fd());
         let info = fs::read_to_string(&path)?;
 
         info.lines()
-            .find_map(|line| line.strip_prefix("ipc-wakeups:"))
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
             .and_then(|count| count.trim().parse().ok())
-            .with_context(|| format!("{path} has no line ipc-wakeups"))
+            .with_context(|| format!("{path} has no line {name}"))
     }
 }
 

@@ -8,8 +8,10 @@ mod budget;
 mod channel;
 mod clock;
 mod cpu;
+mod crowd;
 mod flood;
 mod latency;
+mod locked;
 mod machine;
 mod outbox;
 mod payload;
@@ -65,6 +67,13 @@ enum Command {
         /// What to use of the channels.
         #[arg(long, value_enum, default_value = "full")]
         abi: Abi,
+        /// On any clock: then the figures mean little.
+        #[arg(long)]
+        any_clock: bool,
+    },
+    /// Count the instructions of the calls that hold a channel's lock, with one
+    /// subscriber and with many.
+    Locked {
         /// On any clock: then the figures mean little.
         #[arg(long)]
         any_clock: bool,
@@ -313,6 +322,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<bool> {
     match command {
         Command::Check { abi, any_clock } => check(abi, any_clock),
+        Command::Locked { any_clock } => locked(any_clock),
         Command::Run(run) => run.run(),
         Command::Report { results, out } => {
             let mut all: Option<Results> = None;
@@ -390,14 +400,30 @@ fn need_channels() -> Result<()> {
     }
 }
 
-fn check(abi: Abi, any_clock: bool) -> Result<bool> {
+/// What is for the instruction clock.
+fn need_clock(any_clock: bool) -> Result<Clock> {
     let clock = Clock::here();
 
     need_channels()?;
     ensure!(
         any_clock || clock == Clock::Instructions,
-        "budgets are for the instruction clock: make bench-check, or --any-clock"
+        "this is for the instruction clock: scripts/bench, or --any-clock"
     );
+    Ok(clock)
+}
+
+fn locked(any_clock: bool) -> Result<bool> {
+    let clock = need_clock(any_clock)?;
+
+    print!("{}", Machine::here().describe("# "));
+    println!("# figures: {} of a whole system call", clock.unit());
+    locked::measure()?;
+    Ok(true)
+}
+
+fn check(abi: Abi, any_clock: bool) -> Result<bool> {
+    let clock = need_clock(any_clock)?;
+
     print!("{}", Machine::here().describe("# "));
     println!("# figures: {} for one message or request", clock.unit());
     println!("{}", Budget::head());
