@@ -137,11 +137,6 @@ static bool has_userfaultfd(void)
 	return !access("/proc/sys/vm/unprivileged_userfaultfd", F_OK);
 }
 
-#define NEED_USERFAULTFD() do {						\
-	if (!has_userfaultfd())						\
-		SKIP(return, "kernel without CONFIG_USERFAULTFD");	\
-} while (0)
-
 TEST_F(channel, send_of_who_is_detached)
 {
 	struct late late = {
@@ -151,7 +146,8 @@ TEST_F(channel, send_of_who_is_detached)
 		.rights = IOIPC_SUB_SEND,
 	};
 
-	NEED_USERFAULTFD();
+	if (!has_userfaultfd())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
 	late_start(_metadata, &late);
 	ASSERT_EQ(0, ipc_detach(&self->ring, late.sub.id));
 	EXPECT_EQ(-ENOENT, late_end(_metadata, &late));
@@ -167,7 +163,8 @@ TEST_F(channel, send_to_what_is_destroyed)
 		.rights = IOIPC_SUB_SEND,
 	};
 
-	NEED_USERFAULTFD();
+	if (!has_userfaultfd())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
 	late_start(_metadata, &late);
 	ASSERT_EQ(0, ipc_destroy(&self->ring, self->id));
 	EXPECT_EQ(-EPIPE, ipc_recv_u32(&self->ring, self->rx.id));
@@ -197,7 +194,8 @@ TEST_F(channel, send_when_the_mode_has_changed)
 		.uid = USER,
 	};
 
-	NEED_USERFAULTFD();
+	if (!has_userfaultfd())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
 	late.channel = private_channel(_metadata, &self->ring, variant->flags,
 				       &both);
 	late_start(_metadata, &late);
@@ -231,7 +229,8 @@ TEST_F(channel, receive_of_who_is_detached)
 		.rights = IOIPC_SUB_RECV,
 	};
 
-	NEED_USERFAULTFD();
+	if (!has_userfaultfd())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
 	if (variant->flags & IOIPC_F_BROADCAST)
 		late.rights |= IOIPC_SUB_REPLAY;
 	late.channel = private_channel(_metadata, &self->ring, variant->flags,
@@ -255,7 +254,8 @@ TEST_F(channel, receive_of_who_is_overrun)
 		.rights = IOIPC_SUB_RECV | IOIPC_SUB_REPLAY | IOIPC_SUB_LOSSY,
 	};
 
-	NEED_USERFAULTFD();
+	if (!has_userfaultfd())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
 	if (!(variant->flags & IOIPC_F_BROADCAST))
 		return;
 	late.channel = private_channel(_metadata, &self->ring, variant->flags,
@@ -278,7 +278,8 @@ TEST_F(channel, receive_when_the_mode_has_changed)
 		.uid = USER,
 	};
 
-	NEED_USERFAULTFD();
+	if (!has_userfaultfd())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
 	if (variant->flags & IOIPC_F_BROADCAST)
 		late.rights |= IOIPC_SUB_REPLAY;
 	late.channel = private_channel(_metadata, &self->ring, variant->flags,
@@ -314,7 +315,8 @@ TEST_F(channel, attach_when_the_mode_has_changed)
 	struct late late;
 	struct sub both;
 
-	NEED_USERFAULTFD();
+	if (!has_userfaultfd())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
 	arg.channel_id = private_channel(_metadata, &self->ring,
 					 variant->flags, &both);
 	late = late_attach(&arg, variant->setup, USER);
@@ -332,7 +334,8 @@ TEST_F(channel, attach_through_who_is_detached)
 	};
 	struct late late = late_attach(&arg, variant->setup, 0);
 
-	NEED_USERFAULTFD();
+	if (!has_userfaultfd())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
 	late_start(_metadata, &late);
 	ASSERT_EQ(0, ipc_detach(&self->ring, self->tx.id));
 	EXPECT_EQ(-ENOENT, late_end(_metadata, &late));
