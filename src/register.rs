@@ -10,7 +10,7 @@ use super::{
     handles::Handles,
     member::{Member, Rights, Service, DOOR},
     ops,
-    registry::{Attachment, Entry, Key},
+    registry::{Attachment, ChannelNodes, Entry, Key, NameNode},
     rfl::{
         anon_file::{self, UnboundFile},
         inode::Access,
@@ -126,7 +126,8 @@ fn create(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
 
     handles.reserve_created()?;
     // Nobody finds the channel before it is published, but its names are its own from here on.
-    let id = ops::registry().reserve_channel(key)?;
+    let nodes = ChannelNodes::new()?;
+    let id = ops::registry().reserve_channel(key, nodes)?;
     let made =
         make_channel(id, parameters, request.mode as u16 & uapi::MODE_BITS).and_then(|made| {
             write(
@@ -210,7 +211,8 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
         return Err(EINVAL);
     }
 
-    let id = ops::registry().reserve_subscriber()?;
+    let node = NameNode::new()?;
+    let id = ops::registry().reserve_subscriber(node)?;
     let service = Service {
         lossy: rights.recv && (lossy || channel.parameters.lossy),
         notices,

@@ -17,7 +17,7 @@ use kernel::{
     error::Error,
     fs::File,
     prelude::*,
-    rbtree::RBTree,
+    rbtree::{RBTree, RBTreeNodeReservation},
     sync::{aref::ARef, Arc},
 };
 
@@ -65,6 +65,35 @@ pub(crate) enum Name {
     Subscriber(Option<Attachment>),
 }
 
+/// Memory for a name; made before the registry is locked, for somebody whose memory cgroup is full
+/// would keep all others waiting.
+pub(crate) struct NameNode(RBTreeNodeReservation<u32, Name>);
+
+impl NameNode {
+    /// Charged to the caller's memory cgroup. Sleeps.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self(RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?))
+    }
+}
+
+/// The same for all that a channel needs.
+pub(crate) struct ChannelNodes {
+    name: NameNode,
+    key: RBTreeNodeReservation<Key, u32>,
+    user: RBTreeNodeReservation<UserId, u32>,
+}
+
+impl ChannelNodes {
+    /// Charged to the caller's memory cgroup. Sleeps.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            name: NameNode::new()?,
+            key: RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?,
+            user: RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?,
+        })
+    }
+}
+
 /// All names.
 pub(crate) struct Registry {
     names: RBTree<u32, Name>,
@@ -94,51 +123,35 @@ impl Registry {
         Owner(self.last_owner)
     }
 
-    /// Takes the next free id for a channel of the caller's, and the key. Sleeps.
+    /// Takes the next free id for a channel of the caller's, and the key.
     ///
     /// Fails with `EEXIST` where the key is taken, `EDQUOT` where the user has too many channels,
-    /// `ENOMEM`.
-    pub(crate) fn reserve_channel(&mut self, key: Option<Key>) -> Result<u32> {
+    /// `ENOSPC` where all ids are in use.
+    pub(crate) fn reserve_channel(&mut self, key: Option<Key>, nodes: ChannelNodes) -> Result<u32> {
         if key.is_some_and(|key| self.keys.get(&key).is_some()) {
             return Err(EEXIST);
         }
         let user = UserId::current();
-        let id = self.reserve(Name::Channel {
-            key,
-            user,
-            entry: None,
-        })?;
-        let taken = self.count(user).and_then(|()| {
-            key.map_or(Ok(()), |key| {
-                self.keys
-                    .try_create_and_insert(key, id, GFP_KERNEL_ACCOUNT)
-                    .map(drop)
-                    .inspect_err(|_| self.count_off(user))
-            })
-        });
-
-        if let Err(error) = taken {
-            self.names.remove(&id);
-            return Err(error);
-        }
-        Ok(id)
-    }
-
-    /// Counts one more channel of a user.
-    fn count(&mut self, user: UserId) -> Result {
         let count = self.users.get(&user).copied().unwrap_or(0);
 
         if count >= self.channels_per_user && !rlimit::may_be_exceeded() {
             return Err(Error::from_errno(-(bindings::EDQUOT as i32)));
         }
+        let name = Name::Channel {
+            key,
+            user,
+            entry: None,
+        };
+        let id = self.reserve(name, nodes.name)?;
+
+        if let Some(key) = key {
+            self.keys.insert(nodes.key.into_node(key, id));
+        }
         match self.users.get_mut(&user) {
             Some(count) => *count += 1,
-            None => drop(
-                self.users
-                    .try_create_and_insert(user, 1, GFP_KERNEL_ACCOUNT)?,
-            ),
+            None => drop(self.users.insert(nodes.user.into_node(user, 1))),
         }
-        Ok(())
+        Ok(id)
     }
 
     fn count_off(&mut self, user: UserId) {
@@ -148,12 +161,12 @@ impl Registry {
         }
     }
 
-    /// Takes the next free id for a subscriber. Sleeps.
-    pub(crate) fn reserve_subscriber(&mut self) -> Result<u32> {
-        self.reserve(Name::Subscriber(None))
+    /// Takes the next free id for a subscriber; `ENOSPC` where all are in use.
+    pub(crate) fn reserve_subscriber(&mut self, node: NameNode) -> Result<u32> {
+        self.reserve(Name::Subscriber(None), node)
     }
 
-    fn reserve(&mut self, name: Name) -> Result<u32> {
+    fn reserve(&mut self, name: Name, node: NameNode) -> Result<u32> {
         let mut id = self.last_id;
         loop {
             id = if id == MAX_ID { 1 } else { id + 1 };
@@ -165,8 +178,7 @@ impl Registry {
             }
         }
 
-        self.names
-            .try_create_and_insert(id, name, GFP_KERNEL_ACCOUNT)?;
+        self.names.insert(node.0.into_node(id, name));
         self.last_id = id;
         Ok(id)
     }

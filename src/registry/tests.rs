@@ -17,7 +17,7 @@ fn key(key: u64) -> Option<Key> {
 
 /// Makes a channel known.
 fn publish(registry: &mut Registry, key: Option<Key>, owner: Owner) -> Result<u32> {
-    let id = registry.reserve_channel(key)?;
+    let id = registry.reserve_channel(key, ChannelNodes::new()?)?;
     let (channel, door) = channel(id, 0)?;
 
     registry.publish_channel(Entry {
@@ -37,10 +37,10 @@ mod suite {
         let mut registry = Registry::new(u32::MAX);
 
         for id in 1..=5 {
-            assert_eq!(registry.reserve_subscriber(), Ok(id));
+            assert_eq!(registry.reserve_subscriber(NameNode::new()?), Ok(id));
         }
         drop(registry.release(2));
-        assert_eq!(registry.reserve_subscriber(), Ok(6));
+        assert_eq!(registry.reserve_subscriber(NameNode::new()?), Ok(6));
         Ok(())
     }
 
@@ -48,14 +48,14 @@ mod suite {
     fn ids_start_anew_behind_the_last() -> Result {
         let mut registry = Registry::new(u32::MAX);
 
-        assert_eq!(registry.reserve_subscriber(), Ok(1));
-        assert_eq!(registry.reserve_subscriber(), Ok(2));
+        assert_eq!(registry.reserve_subscriber(NameNode::new()?), Ok(1));
+        assert_eq!(registry.reserve_subscriber(NameNode::new()?), Ok(2));
         drop(registry.release(1));
         registry.last_id = MAX_ID - 1;
-        assert_eq!(registry.reserve_subscriber(), Ok(MAX_ID));
-        assert_eq!(registry.reserve_subscriber(), Ok(1));
+        assert_eq!(registry.reserve_subscriber(NameNode::new()?), Ok(MAX_ID));
+        assert_eq!(registry.reserve_subscriber(NameNode::new()?), Ok(1));
         // What is in use is passed over.
-        assert_eq!(registry.reserve_subscriber(), Ok(3));
+        assert_eq!(registry.reserve_subscriber(NameNode::new()?), Ok(3));
         Ok(())
     }
 
@@ -63,12 +63,15 @@ mod suite {
     fn channels_are_counted() -> Result {
         let mut registry = Registry::new(u32::MAX);
         let user = UserId::current();
-        let first = registry.reserve_channel(key(5))?;
-        let second = registry.reserve_channel(None)?;
+        let first = registry.reserve_channel(key(5), ChannelNodes::new()?)?;
+        let second = registry.reserve_channel(None, ChannelNodes::new()?)?;
 
         assert_eq!(registry.users.get(&user), Some(&2));
-        assert_eq!(registry.reserve_channel(key(5)), Err(EEXIST));
-        let subscriber = registry.reserve_subscriber()?;
+        assert_eq!(
+            registry.reserve_channel(key(5), ChannelNodes::new()?),
+            Err(EEXIST)
+        );
+        let subscriber = registry.reserve_subscriber(NameNode::new()?)?;
 
         drop(registry.release(subscriber));
         assert_eq!(registry.users.get(&user), Some(&2));
@@ -83,12 +86,21 @@ mod suite {
     #[test]
     fn key_is_given_out_once() -> Result {
         let mut registry = Registry::new(u32::MAX);
-        let id = registry.reserve_channel(key(5))?;
+        let id = registry.reserve_channel(key(5), ChannelNodes::new()?)?;
 
-        assert_eq!(registry.reserve_channel(key(5)), Err(EEXIST));
-        assert_eq!(registry.reserve_channel(key(6)), Ok(id + 1));
+        assert_eq!(
+            registry.reserve_channel(key(5), ChannelNodes::new()?),
+            Err(EEXIST)
+        );
+        assert_eq!(
+            registry.reserve_channel(key(6), ChannelNodes::new()?),
+            Ok(id + 1)
+        );
         drop(registry.release(id));
-        assert_eq!(registry.reserve_channel(key(5)), Ok(id + 2));
+        assert_eq!(
+            registry.reserve_channel(key(5), ChannelNodes::new()?),
+            Ok(id + 2)
+        );
         Ok(())
     }
 
@@ -96,13 +108,16 @@ mod suite {
     fn what_is_reserved_is_not_found() -> Result {
         let mut registry = Registry::new(u32::MAX);
         let owner = registry.new_owner();
-        let id = registry.reserve_channel(key(5))?;
+        let id = registry.reserve_channel(key(5), ChannelNodes::new()?)?;
 
         assert_eq!(registry.by_id(id).err(), Some(ENOENT));
         assert_eq!(registry.by_key(5).err(), Some(ENOENT));
         assert_eq!(registry.is_owned(id, owner), false);
         assert!(registry.remove_owned(id, owner).is_none());
-        assert_eq!(registry.reserve_channel(key(5)), Err(EEXIST));
+        assert_eq!(
+            registry.reserve_channel(key(5), ChannelNodes::new()?),
+            Err(EEXIST)
+        );
         Ok(())
     }
 
@@ -121,7 +136,9 @@ mod suite {
         assert_eq!(registry.by_id(id).err(), Some(ENOENT));
         assert_eq!(registry.by_key(5).err(), Some(ENOENT));
         // The key is free again.
-        assert!(registry.reserve_channel(key(5)).is_ok());
+        assert!(registry
+            .reserve_channel(key(5), ChannelNodes::new()?)
+            .is_ok());
         Ok(())
     }
 
@@ -129,7 +146,7 @@ mod suite {
     fn subscriber_is_no_channel() -> Result {
         let mut registry = Registry::new(u32::MAX);
         let owner = registry.new_owner();
-        let id = registry.reserve_subscriber()?;
+        let id = registry.reserve_subscriber(NameNode::new()?)?;
         let rights = Rights {
             send: true,
             recv: true,
