@@ -111,6 +111,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
         for _ in 0..MAX_FAULTS {
             self.fault_in_and_check(item.len(), buffer)?;
             if !item.is_still_there(self.channel(), self.member()) {
+                self.has_missed()?;
                 return Ok(None);
             }
             match item.copy(self, buffer)? {
