@@ -122,11 +122,8 @@ fn attach_unknown_bits(setup: Setup) -> Result<()> {
 
     fails("no direction", attach(0, [0; 3]), libc::EINVAL)?;
     fails("REPLAY only", attach(abi::SUB_REPLAY, [0; 3]), libc::EINVAL)?;
-    let known = abi::SUB_BOTH
-        | abi::SUB_REPLAY
-        | abi::SUB_LOSSY
-        | abi::SUB_FROM_FD
-        | abi::SUB_EVENTS;
+    let known =
+        abi::SUB_BOTH | abi::SUB_REPLAY | abi::SUB_LOSSY | abi::SUB_FROM_FD | abi::SUB_EVENTS;
     for bit in (0..32).filter(|bit| known & 1 << bit == 0) {
         let flags = abi::SUB_BOTH | 1 << bit;
 
