@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Buffers that are not there, not yet there, or not the program's to name. */
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <linux/userfaultfd.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 
 #include "channel_fixture.h"
+#include "lib/late_page.h"
 
 #define PAGE	4096
 
@@ -278,7 +274,7 @@ struct stall {
 	struct channel_data *self;
 	unsigned int setup;
 	__u32 rights;
-	char *page;
+	struct late_page page;
 	int res;
 };
 
@@ -293,22 +289,10 @@ static void *stalling_thread(void *arg)
 		return NULL;
 	if (!ipc_attach(&ring, &sub, s->self->id, s->rights))
 		s->res = s->rights & IOIPC_SUB_SEND ?
-			 ipc_send(&ring, sub.id, s->page, 4, 0) :
-			 ipc_recv(&ring, sub.id, s->page, 4);
+			 ipc_send(&ring, sub.id, s->page.at, 4, 0) :
+			 ipc_recv(&ring, sub.id, s->page.at, 4);
 	ring_close(&ring);
 	return NULL;
-}
-
-static int open_userfaultfd(void)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	int fd = syscall(__NR_userfaultfd, O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	if (ioctl(fd, UFFDIO_API, &api))
-		return -errno;
-	return fd;
 }
 
 /*
@@ -317,50 +301,26 @@ static int open_userfaultfd(void)
  */
 static int run_stalled(struct stall *s)
 {
-	char content[PAGE] = { 77 };
-	struct uffdio_register reg = {
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	struct uffdio_copy copy = { .len = PAGE };
-	struct uffd_msg msg;
-	struct pollfd pfd;
+	char content[LATE_PAGE_SIZE] = { 77 };
 	pthread_t thread;
-	int uffd;
 
-	uffd = open_userfaultfd();
-	if (uffd < 0)
+	if (late_page_open(&s->page, NULL, 0))
 		return 100;
-	s->page = new_page(PROT_READ | PROT_WRITE);
-	reg.range.start = (unsigned long)s->page;
-	reg.range.len = PAGE;
-	if (ioctl(uffd, UFFDIO_REGISTER, &reg))
-		return 101;
 	if (pthread_create(&thread, NULL, stalling_thread, s))
 		return 102;
-	pfd = (struct pollfd){ .fd = uffd, .events = POLLIN };
-	if (poll(&pfd, 1, 10000) != 1 ||
-	    read(uffd, &msg, sizeof(msg)) != sizeof(msg) ||
-	    msg.event != UFFD_EVENT_PAGEFAULT)
+	if (late_page_wait(&s->page))
 		return 103;
 	gate_open(&s->stalled);
 	if (gate_wait(&s->resume))
 		return 104;
-	copy.dst = (unsigned long)s->page;
-	copy.src = (unsigned long)content;
-	if (ioctl(uffd, UFFDIO_COPY, &copy))
+	if (late_page_serve(&s->page, content))
 		return 105;
 	pthread_join(thread, NULL);
 	if (s->res == -EAGAIN)
 		return 99;
 	if (s->res != 4)
 		return 106;
-	return s->page[0];
-}
-
-/* The file is there exactly if the system call is. */
-static bool has_userfaultfd(void)
-{
-	return !access("/proc/sys/vm/unprivileged_userfaultfd", F_OK);
+	return s->page.at[0];
 }
 
 static pid_t start_stalled(struct __test_metadata *_metadata,
@@ -389,7 +349,7 @@ TEST_F(channel, stalled_sender_stops_nobody)
 	pid_t pid;
 	int i;
 
-	if (!has_userfaultfd())
+	if (!late_page_possible())
 		SKIP(return, "kernel without CONFIG_USERFAULTFD");
 	pid = start_stalled(_metadata, self, &s, variant->setup,
 			    IOIPC_SUB_SEND);
@@ -412,7 +372,7 @@ TEST_F(channel, stalled_sender_killed)
 	struct stall s;
 	pid_t pid;
 
-	if (!has_userfaultfd())
+	if (!late_page_possible())
 		SKIP(return, "kernel without CONFIG_USERFAULTFD");
 	pid = start_stalled(_metadata, self, &s, variant->setup,
 			    IOIPC_SUB_SEND);
@@ -443,7 +403,7 @@ TEST_F(channel, stalled_receiver_stops_nobody)
 	struct stall s;
 	pid_t pid;
 
-	if (!has_userfaultfd())
+	if (!late_page_possible())
 		SKIP(return, "kernel without CONFIG_USERFAULTFD");
 	ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, 50));
 	pid = start_stalled(_metadata, self, &s, variant->setup,
@@ -486,7 +446,7 @@ TEST_F(channel, stalled_receiver_killed)
 	struct stall s;
 	pid_t pid;
 
-	if (!has_userfaultfd())
+	if (!late_page_possible())
 		SKIP(return, "kernel without CONFIG_USERFAULTFD");
 	ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, 50));
 	pid = start_stalled(_metadata, self, &s, variant->setup,
