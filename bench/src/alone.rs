@@ -5,7 +5,7 @@
 //! All figures are nanoseconds for one request or message.
 
 use crate::channel::{Channel, Subscriber};
-use crate::clock::{now_ns, sleep_us};
+use crate::clock::{now_ns, settle};
 use crate::outbox::Outbox;
 use crate::payload;
 use crate::provided::GROUP;
@@ -34,8 +34,6 @@ pub struct Part {
 
 /// Rounds before any counts.
 const WARM_UP: usize = 2;
-/// Time for what others still have to do, in microseconds.
-const SETTLE_US: u64 = 200_000;
 
 impl Part {
     fn ring(&self) -> Result<Ring> {
@@ -44,8 +42,7 @@ impl Part {
 
     /// Runs rounds, each of which gives the nanoseconds of `entries` requests.
     fn rounds(&self, mut round: impl FnMut() -> Result<u64>) -> Result<Stat> {
-        // The kernel takes earlier rings apart when their descriptors have gone.
-        sleep_us(SETTLE_US);
+        settle();
         for _ in 0..WARM_UP {
             round()?;
         }

@@ -49,3 +49,9 @@ pub fn now_ns() -> u64 {
 pub fn sleep_us(us: u64) {
     std::thread::sleep(std::time::Duration::from_micros(us));
 }
+
+/// Leaves the kernel time to take earlier rings apart: it does when their
+/// descriptors have gone.
+pub fn settle() {
+    sleep_us(200_000);
+}

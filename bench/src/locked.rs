@@ -8,7 +8,7 @@
 //! it gets, and fails where it has not done what it is measured for.
 
 use crate::channel::{Channel, Subscriber};
-use crate::clock::{now_ns, sleep_us};
+use crate::clock::{now_ns, settle, sleep_us};
 use crate::cpu::{self, Placement};
 use crate::crowd::{Crowd, SIZE};
 use crate::ring::Ring;
@@ -108,8 +108,7 @@ fn rows<const N: usize>(
 
 /// What `call` gives, and how long it takes, when nothing else goes on.
 fn timed<T>(call: impl FnOnce() -> Result<T>) -> Result<(T, u64)> {
-    // The kernel is done with what has been closed before.
-    sleep_us(200_000);
+    settle();
     let start = now_ns();
     let given = call()?;
 
