@@ -267,6 +267,7 @@ impl Channel {
 
                     // Not of itself.
                     member.next_notice.store_relaxed(next);
+                    members.wake_noticed(&self.asleep);
                     return Ok(());
                 }
             };
@@ -314,7 +315,7 @@ impl Channel {
                 // It may be about to join.
                 member.detach();
             }
-            // It may have been woken for a message that it has not taken.
+            // It may have been woken for a message that it has not taken. And for the notice.
             members.wake_all(false, &self.asleep);
             (removed, members.unused_places())
         };

@@ -17,6 +17,10 @@ use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, c_str, prelude::*, static_lock_cl
 /// The id of the member that stands for all who send by the channel's id.
 pub(crate) const DOOR: u32 = 0;
 
+/// How many sends of a subscriber may wait, and how many receives: all are woken at once, under
+/// locks.
+pub(crate) const MAX_WAITING: u32 = 1024;
+
 /// What a subscriber may do.
 #[derive(Clone, Copy)]
 pub(crate) struct Rights {

@@ -4,7 +4,7 @@
 
 use super::{
     channel::{Channel, Next},
-    member::Member,
+    member::{Member, MAX_WAITING},
     rfl::{
         inode::Access,
         io_uring::{IssueFlags, Outcome, Prepared, Request, Sqe},
@@ -23,9 +23,6 @@ const HEADER_LEN: usize = size_of::<MessageHeader>();
 /// How often a lossy receiver is overrun by the message that it is copying before others have their
 /// turn: no task is kept here by those who send faster than it can copy.
 const MAX_OVERRUNS: u32 = 32;
-
-/// How many receives of a subscriber may wait: all are woken at once, under locks.
-const MAX_WAITING: u32 = 1024;
 
 /// How many messages a multishot receive takes before others have their turn, as
 /// `MULTISHOT_MAX_RETRY` in `io_uring/net.c`.

@@ -81,15 +81,16 @@ fn wait_or_end(req: Send<'_>, subscriber: &Subscriber, result: Result<u32>) -> O
         }
     }
     if req.command().ticket.get() != 0 {
-        end_wait(req, subscriber);
-        if result.is_err() {
-            subscriber.channel.room_is_left();
+        if result.is_ok() {
+            end_wait(req, subscriber);
+        } else {
+            give_up(req, subscriber);
         }
     }
     req.complete(result, 0)
 }
 
-/// Ends the wait of a send that the core has given up.
+/// Ends the wait of a send that is not sent, or that the core has given up.
 pub(crate) fn give_up(req: Send<'_>, subscriber: &Subscriber) {
     end_wait(req, subscriber);
     subscriber.channel.room_is_left();

@@ -7,7 +7,10 @@
 //! stopped. The oldest is issued by the same task as those behind it, so they can come back as
 //! often as they like and it gets on.
 
-use super::rfl::{atomic::Word32, io_uring::Submitter};
+use super::{
+    member::MAX_WAITING,
+    rfl::{atomic::Word32, io_uring::Submitter},
+};
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
     new_spinlock,
@@ -15,9 +18,6 @@ use kernel::{
     rbtree::{RBTree, RBTreeNodeReservation},
     sync::SpinLock, //
 };
-
-/// How many sends of a subscriber may wait: all are woken at once, under locks.
-const MAX_WAITING: u32 = 1024;
 
 /// Sends that wait.
 #[pin_data]

@@ -84,7 +84,7 @@ impl Channel {
         passed
     }
 
-    /// Tells those who want to know what has happened to `member`.
+    /// Keeps for those who want to know what has happened to `member`; the caller wakes them.
     pub(super) fn tell(&self, members: &mut Members, member: &Member, flags: u32) -> u64 {
         let end = members.tell(Notice {
             number: 0,
@@ -95,7 +95,6 @@ impl Channel {
         });
 
         self.noticed_to.store_relaxed(end);
-        members.wake_noticed(&self.asleep);
         end
     }
 }
