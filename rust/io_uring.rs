@@ -104,8 +104,8 @@ impl SharedSqe {
     }
 }
 
-/// A copy of a submission queue entry. Opcode and flags, and `user_data`, the core has read
-/// already, and its copies count.
+/// A copy of a submission queue entry. Opcode, flags, `user_data` and `personality` the core has
+/// read already, and its copies count.
 #[repr(C)]
 #[derive(FromBytes)]
 pub(crate) struct Sqe {
@@ -118,7 +118,7 @@ pub(crate) struct Sqe {
     op_flags: u32,
     user_data: u64,
     buf_index: u16,
-    personality: u16,
+    personality_read_by_core: u16,
     file_index: u32,
     addr3: u64,
     pad2: u64,
@@ -131,7 +131,7 @@ const _: () = {
     assert!(offset_of!(Sqe, user_data) == offset_of!(io_uring_sqe, user_data));
     assert!(offset_of!(Sqe, len) == offset_of!(io_uring_sqe, len));
     assert!(offset_of!(Sqe, fd) == offset_of!(io_uring_sqe, fd));
-    assert!(offset_of!(Sqe, personality) == offset_of!(io_uring_sqe, personality));
+    assert!(offset_of!(Sqe, personality_read_by_core) == offset_of!(io_uring_sqe, personality));
 };
 
 impl Sqe {
@@ -169,8 +169,7 @@ impl Sqe {
     /// Whether the fields are zero that neither the core nor every handler looks at.
     #[inline(always)]
     pub(crate) fn rest_is_zero(&self) -> bool {
-        u64::from(self.op_flags | u32::from(self.personality)) | self.off | self.addr3 | self.pad2
-            == 0
+        u64::from(self.op_flags) | self.off | self.addr3 | self.pad2 == 0
     }
 }
 
@@ -312,6 +311,13 @@ impl Request {
         self.has(flag::FIXED_FILE)
     }
 
+    /// Whether `sqe->personality` named other credentials than the submitter's own. What counts is
+    /// what the core has read: the SQE may have changed since.
+    #[inline(always)]
+    pub(crate) fn has_personality(&self) -> bool {
+        self.has(flag::CREDS)
+    }
+
     /// Whether `IOSQE_BUFFER_SELECT` was asked for.
     #[inline(always)]
     pub(crate) fn selects_buffer(&self) -> bool {
@@ -322,17 +328,6 @@ impl Request {
     #[inline(always)]
     pub(crate) fn skips_cqe(&self) -> bool {
         self.has(flag::CQE_SKIP)
-    }
-
-    /// Makes the request a multishot one: waiting does not end it. Once, in `prep`.
-    pub(crate) fn set_multishot(&self) {
-        self.change(0, flag::APOLL_MULTISHOT);
-    }
-
-    /// Has the task woken as soon as the request is, however many completions the task waits for.
-    /// Once, in `prep`.
-    pub(crate) fn set_eager(&self) {
-        self.change(0, flag::POLL_NO_LAZY);
     }
 
     /// Whether the opcode's `cleanup` is called when the request ends.
@@ -349,23 +344,6 @@ impl Request {
         } else {
             self.change(flag::NEED_CLEANUP, 0);
         }
-    }
-
-    /// Makes `file` the request's; the core gives the reference back when the request ends, in
-    /// whatever way. Not for a request with [`Self::is_fixed_file`]: the core would keep it.
-    #[inline(always)]
-    pub(crate) fn set_file(&self, file: ARef<File>) {
-        debug_assert!(!self.is_fixed_file());
-        // SAFETY: The request is ours; it becomes the owner of the reference.
-        unsafe { (*self.0.get()).__bindgen_anon_1.file = ARef::into_raw(file).as_ptr().cast() };
-    }
-
-    /// Keeps `command` for the handlers to come. Once, in `prep`.
-    #[inline(always)]
-    pub(crate) fn set_command<T>(&self, command: T) {
-        const { assert!(!needs_drop::<T>()) };
-        // SAFETY: The request is ours; `T` fits the opcode's area, as checked by `area()`.
-        unsafe { ptr::write(self.area::<T>(), command) };
     }
 
     /// The bytes of the request that are the opcode's.
@@ -472,11 +450,65 @@ impl Request {
     }
 }
 
+/// A request that is being made ready, by `prep`.
+#[repr(transparent)]
+pub(crate) struct NewRequest(Request);
+
+impl Deref for NewRequest {
+    type Target = Request;
+
+    #[inline(always)]
+    fn deref(&self) -> &Request {
+        &self.0
+    }
+}
+
+impl NewRequest {
+    /// # Safety
+    ///
+    /// As [`Request::from_raw`], and the handler must be `prep`.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw<'a>(req: *mut bindings::io_kiocb) -> &'a Self {
+        // SAFETY: `Self` has the layout of the request; by the function's contract it is the
+        // caller's alone.
+        unsafe { &*req.cast() }
+    }
+
+    /// Makes the request a multishot one: waiting does not end it. Once.
+    pub(crate) fn set_multishot(&self) {
+        self.change(0, flag::APOLL_MULTISHOT);
+    }
+
+    /// Has the task woken as soon as the request is, however many completions the task waits for.
+    /// Once.
+    pub(crate) fn set_eager(&self) {
+        self.change(0, flag::POLL_NO_LAZY);
+    }
+
+    /// Makes `file` the request's; the core gives the reference back when the request ends, in
+    /// whatever way. Not for a request with [`Self::is_fixed_file`]: the core would keep it.
+    #[inline(always)]
+    pub(crate) fn set_file(&self, file: ARef<File>) {
+        debug_assert!(!self.is_fixed_file());
+        // SAFETY: The request is ours; it becomes the owner of the reference.
+        unsafe { (*self.0 .0.get()).__bindgen_anon_1.file = ARef::into_raw(file).as_ptr().cast() };
+    }
+
+    /// Keeps `command` for the handlers to come. Once.
+    #[inline(always)]
+    pub(crate) fn set_command<T>(&self, command: T) {
+        const { assert!(!needs_drop::<T>()) };
+        // SAFETY: The request is ours; `T` fits the opcode's area, as checked by `area()`.
+        unsafe { ptr::write(self.area::<T>(), command) };
+    }
+}
+
 /// A request that `prep` has made ready.
 ///
 /// # Invariants
 ///
-/// [`Request::set_file`] and [`Request::set_command`], with a `C`, have been called.
+/// [`NewRequest::set_file`] and [`NewRequest::set_command`], with a `C`, have been called, and are
+/// not any more.
 pub(crate) struct Prepared<'a, C> {
     request: &'a Request,
     _command: PhantomData<&'a C>,
@@ -533,6 +565,7 @@ mod flag {
     use super::bindings::*;
 
     pub(super) const FIXED_FILE: u64 = 1 << REQ_F_FIXED_FILE_BIT;
+    pub(super) const CREDS: u64 = 1 << REQ_F_CREDS_BIT;
     pub(super) const FORCE_ASYNC: u64 = 1 << REQ_F_FORCE_ASYNC_BIT;
     pub(super) const BUFFER_SELECT: u64 = 1 << REQ_F_BUFFER_SELECT_BIT;
     pub(super) const CQE_SKIP: u64 = 1 << REQ_F_CQE_SKIP_BIT;

@@ -12,7 +12,7 @@ use super::{
     registry::Registry,
     rfl::{
         anon_file, bindings,
-        io_uring::{IssueFlags, Prepared, Request, RingContext, SharedSqe},
+        io_uring::{IssueFlags, NewRequest, Prepared, Request, RingContext, SharedSqe},
     },
     send::{self, SendCommand},
     subscriber::Subscriber,
@@ -185,12 +185,14 @@ unsafe extern "C" fn prep(
     sqe: *const bindings::io_uring_sqe,
 ) -> c_int {
     // SAFETY: The request is new and the caller's.
-    let req = unsafe { Request::from_raw(req) };
+    let req = unsafe { NewRequest::from_raw(req) };
     // SAFETY: The entry is the one that the request is made from.
     let sqe = unsafe { SharedSqe::from_raw(sqe) };
     // Two functions, so that the registers of one are not kept for the other.
     let result = if req.is_fixed_file() {
         Err(EBADF)
+    } else if req.has_personality() {
+        Err(EINVAL)
     } else if req.opcode() == uapi::OP_SEND {
         prepare_send(req, sqe)
     } else {
@@ -206,7 +208,7 @@ unsafe extern "C" fn prep(
 /// Checks an SQE and finds whom it is for. Where that is nobody the request stays without a file,
 /// and the hooks complete it with `ENOENT`: failing here would stop the submissions after it.
 #[inline(never)]
-fn prepare_send(req: &Request, sqe: &SharedSqe) -> Result {
+fn prepare_send(req: &NewRequest, sqe: &SharedSqe) -> Result {
     let sqe = sqe.copy();
     let id = sqe.fd() as u32;
 
@@ -221,7 +223,7 @@ fn prepare_send(req: &Request, sqe: &SharedSqe) -> Result {
 
 /// As [`prepare_send`].
 #[inline(never)]
-fn prepare_recv(req: &Request, sqe: &SharedSqe) -> Result {
+fn prepare_recv(req: &NewRequest, sqe: &SharedSqe) -> Result {
     let sqe = sqe.copy();
     let command = RecvCommand::parse(&sqe, req)?;
 
@@ -240,6 +242,7 @@ fn attached(req: &Request, id: u32) -> Option<&ARef<File>> {
     // changes it meanwhile.
     unsafe { &*handles(req.ring()) }.subscriber(id)
 }
+
 /// What a channel has for those who send by its id.
 #[cold]
 fn door(id: u32) -> Option<ARef<File>> {

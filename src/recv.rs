@@ -7,7 +7,7 @@ use super::{
     member::{Member, MAX_WAITING},
     rfl::{
         inode::Access,
-        io_uring::{IssueFlags, Outcome, Prepared, Request, Sqe},
+        io_uring::{IssueFlags, NewRequest, Outcome, Prepared, Request, Sqe},
         user_buffer::UserBuffer, //
     },
     ring::Found,
@@ -77,7 +77,7 @@ impl RecvCommand {
 
     /// Tells the core of a request that will wait.
     #[inline(always)]
-    pub(crate) fn announce(&self, req: &Request) {
+    pub(crate) fn announce(&self, req: &NewRequest) {
         if self.is_multishot() {
             req.set_multishot();
         }

@@ -166,6 +166,9 @@ impl Request {
     }
 }
 
+/// Here a request can be made ready at any time.
+pub(crate) type NewRequest = Request;
+
 /// A request that is ready.
 pub(crate) struct Prepared<'a, C> {
     request: &'a Request,
