@@ -147,6 +147,9 @@ impl AnonFile for Subscriber {
         if !self.member.rights.recv || self.channel.parameters.private {
             return Err(EACCES);
         }
+        if self.member.is_detached() {
+            return Err(ENOENT);
+        }
         self.channel.region().map(vma)
     }
 
