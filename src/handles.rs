@@ -15,7 +15,8 @@ use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, fs::File, prelude::*, sync::aref:
 pub(crate) struct Handles {
     /// Each subscriber stays attached for as long as its file is here.
     subscribers: IdTable<ARef<File>>,
-    /// Channels to destroy with the ring, if they still are.
+    /// Channels to destroy with the ring, if they still are: at most twice as many as there have
+    /// been at once.
     created: KVec<u32>,
     pub(crate) owner: Owner,
 }
@@ -63,7 +64,19 @@ impl Handles {
 
     /// Makes room to remember one more channel.
     pub(crate) fn reserve_created(&mut self) -> Result {
-        Ok(self.created.reserve(1, GFP_KERNEL_ACCOUNT)?)
+        if self.created.len() == self.created.capacity() {
+            let registry = ops::registry();
+
+            // Somebody may have destroyed them since, from any ring.
+            self.created
+                .retain(|&mut id| registry.is_owned(id, self.owner));
+            drop(registry);
+            // Not soon again: as many more as there are.
+            let more = self.created.len() + 1;
+
+            self.created.reserve(more, GFP_KERNEL_ACCOUNT)?;
+        }
+        Ok(())
     }
 
     /// Remembers a channel that this ring has made; there must be [room](Self::reserve_created).
@@ -112,3 +125,6 @@ fn end(id: u32, file: &File) {
 
     drop(name);
 }
+
+#[cfg(ioipc_kunit)]
+mod tests;
