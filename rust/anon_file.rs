@@ -67,10 +67,14 @@ impl<T: AnonFile> FileOperations<T> {
 }
 
 /// Takes over a file that has just been made, or the error in its place.
-fn take(file: *mut file) -> Result<ARef<File>> {
+///
+/// # Safety
+///
+/// `file` must be an error, or the only reference to a file, which the caller gives away.
+unsafe fn take(file: *mut file) -> Result<ARef<File>> {
     let file = NonNull::new(from_err_ptr(file)?).ok_or(ENOMEM)?;
 
-    // SAFETY: The file has just been made, its one reference is ours, and nobody can use its
+    // SAFETY: By the function's contract its one reference is ours, and nobody can use its
     // position yet.
     Ok(unsafe { LocalFile::assume_no_fdget_pos(ARef::from_raw(file.cast())) })
 }
@@ -79,16 +83,16 @@ fn take(file: *mut file) -> Result<ARef<File>> {
 pub(crate) fn new<T: AnonFile>(data: KBox<T>) -> Result<ARef<File>> {
     let data = data.into_foreign();
 
-    // SAFETY: The table lives for ever; the file becomes the owner of `data`, and gives it back to
-    // `release()` alone.
-    take(unsafe {
-        bindings::helper_anon_file(
+    // SAFETY: The table lives for ever; the file, which is new, becomes the owner of `data`, and
+    // gives it back to `release()` alone.
+    unsafe {
+        take(bindings::helper_anon_file(
             T::NAME.as_char_ptr(),
             &T::operations().0,
             data,
             kernel::fs::file::flags::O_RDONLY as c_int,
-        )
-    })
+        ))
+    }
     .inspect_err(|_| {
         // SAFETY: No file was made: `data` is still ours.
         drop(unsafe { KBox::<T>::from_foreign(data) });
@@ -102,14 +106,15 @@ impl<T: AnonFile> UnboundFile<T> {
     /// Makes the file, its inode owned by the caller (fsuid, fsgid) with the permission bits
     /// `mode`.
     pub(crate) fn new(mode: u16) -> Result<(Self, Inode)> {
-        // SAFETY: The table lives for ever, and copes with a file that has no data.
-        let file = take(unsafe {
-            bindings::helper_anon_file_own_inode(
+        // SAFETY: The table lives for ever, and copes with a file that has no data. The file is
+        // new.
+        let file = unsafe {
+            take(bindings::helper_anon_file_own_inode(
                 T::NAME.as_char_ptr(),
                 &T::operations().0,
                 kernel::fs::file::flags::O_RDONLY as c_int,
-            )
-        })?;
+            ))
+        }?;
         let inode = Inode::of_new_file(&file, mode);
 
         Ok((Self(file, PhantomData), inode))

@@ -163,7 +163,7 @@ pub(crate) fn full_barrier() {
 pub(crate) fn read_barrier() {
     // x86 keeps loads in order; this keeps the compiler from changing it.
     #[cfg(all(CONFIG_X86_64, not(CONFIG_KCSAN)))]
-    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::Acquire);
+    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
     #[cfg(any(not(CONFIG_X86_64), CONFIG_KCSAN))]
     kernel::sync::barrier::smp_rmb();
 }

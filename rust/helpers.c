@@ -323,6 +323,12 @@ void *helper_vmap_new_pages(size_t nr_pages)
 	return memory;
 }
 
+/* A copy of memory that others may be writing: parts of it may be of any age. */
+void helper_copy_changing(void *to, const void *from, size_t len)
+{
+	data_race(memcpy(to, from, len));
+}
+
 void helper_vfree(void *memory)
 {
 	vfree(memory);
@@ -335,8 +341,12 @@ int helper_insert_vmap_pages(struct vm_area_struct *vma, void *start,
 	size_t i;
 	int ret = 0;
 
-	for (i = 0; !ret && i < nr_pages; i++)
+	for (i = 0; !ret && i < nr_pages; i++) {
 		ret = vm_insert_page(vma, vma->vm_start + i * PAGE_SIZE,
 				     vmalloc_to_page(start + i * PAGE_SIZE));
+		if (fatal_signal_pending(current))
+			ret = -EINTR;
+		cond_resched();
+	}
 	return ret;
 }

@@ -60,6 +60,7 @@ unsigned int helper_poll_requested(const struct poll_table_struct *table);
 void helper_wake_up_all(struct wait_queue_head *queue, unsigned int events);
 
 void *helper_vmap_new_pages(size_t nr_pages);
+void helper_copy_changing(void *to, const void *from, size_t len);
 void helper_vfree(void *memory);
 int helper_insert_vmap_pages(struct vm_area_struct *vma, void *start,
 			     size_t nr_pages);

@@ -16,34 +16,67 @@ use kernel::{
 };
 use pin_init::Zeroable;
 
-/// Where the parts of a region are, in bytes from its start.
-#[derive(Clone, Copy)]
-pub(crate) struct Layout {
-    /// The cells of payload.
-    pub(crate) cells: usize,
-    /// From one cell to the next.
-    pub(crate) stride: usize,
-    /// The whole, a multiple of the page size.
-    pub(crate) size: usize,
+/// Where the parts of a region with slots of type `S` are, in bytes from its start.
+///
+/// # Invariants
+///
+/// `nr_slots`, a power of two, slots lie at [`Self::SLOTS`], and after them, at `cells`, as many
+/// cells of `stride` bytes. All are within `size` bytes, a multiple of the page size.
+pub(crate) struct Layout<S> {
+    nr_slots: usize,
+    cells: usize,
+    stride: usize,
+    size: usize,
+    _slots: PhantomData<fn() -> S>,
 }
 
-impl Layout {
+impl<S> Clone for Layout<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Layout<S> {}
+
+impl<S> Layout<S> {
     /// The array of slots.
     pub(crate) const SLOTS: usize = PAGE_SIZE;
 
-    /// The layout of `nr_slots` slots of type `S` with `cell_size` bytes of payload each.
+    /// The layout of `nr_slots` slots with `cell_size` bytes of payload each.
     ///
-    /// `None` where the region would not fit `usize`.
-    pub(crate) fn new<S>(nr_slots: usize, cell_size: usize) -> Option<Self> {
+    /// `None` where `nr_slots` is no power of two, or the region would not fit `usize`.
+    pub(crate) fn new(nr_slots: usize, cell_size: usize) -> Option<Self> {
+        if !nr_slots.is_power_of_two() {
+            return None;
+        }
         let stride = cell_size.checked_next_multiple_of(64)?;
         let cells = page_align(Self::SLOTS.checked_add(nr_slots.checked_mul(size_of::<S>())?)?)?;
         let size = page_align(cells.checked_add(nr_slots.checked_mul(stride)?)?)?;
 
+        // INVARIANT: Each part starts where the one before it ends, or later.
         Some(Self {
+            nr_slots,
             cells,
             stride,
             size,
+            _slots: PhantomData,
         })
+    }
+
+    /// The cells of payload.
+    pub(crate) fn cells(&self) -> usize {
+        self.cells
+    }
+
+    /// From one cell to the next.
+    #[inline(always)]
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// The whole.
+    pub(crate) fn size(&self) -> usize {
+        self.size
     }
 }
 
@@ -51,12 +84,11 @@ impl Layout {
 ///
 /// # Invariants
 ///
-/// - `memory` is `layout.size` bytes of mapped pages that this owns.
-/// - The header, `mask + 1` slots and as many cells lie in it as `layout` says; `mask + 1` is a
-///   power of two.
+/// - `memory` is `layout.size` bytes of mapped pages that this owns; a header lies at its start.
+/// - `mask + 1` is `layout.nr_slots`.
 pub(crate) struct SharedRegion<H, S> {
     memory: NonNull<u8>,
-    layout: Layout,
+    layout: Layout<S>,
     mask: u64,
     _parts: PhantomData<(H, S)>,
 }
@@ -71,28 +103,25 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
 
     /// Allocates a zeroed region, charged to the caller's memory cgroup. Sleeps.
     ///
-    /// `nr_slots` is a power of two; `ENOMEM` where it is not to be had.
-    pub(crate) fn new(nr_slots: u32, layout: Layout) -> Result<Self> {
+    /// Fails with `ENOMEM`.
+    pub(crate) fn new(layout: Layout<S>) -> Result<Self> {
         const { assert!(size_of::<S>() != 0) };
         let () = Self::HEADER_FITS;
 
-        if !nr_slots.is_power_of_two() {
-            return Err(EINVAL);
-        }
         // SAFETY: Any number may be asked for; the caller may sleep.
         let memory = unsafe { bindings::helper_vmap_new_pages(layout.size / PAGE_SIZE) };
         let memory = NonNull::new(memory.cast()).ok_or(ENOMEM)?;
 
-        // INVARIANT: `Layout::new()` put all parts into `layout.size` bytes, which `memory` has.
+        // INVARIANT: `memory` has `layout.size` bytes, the first page of which is no slot's.
         Ok(Self {
             memory,
             layout,
-            mask: u64::from(nr_slots) - 1,
+            mask: layout.nr_slots as u64 - 1,
             _parts: PhantomData,
         })
     }
 
-    pub(crate) fn layout(&self) -> &Layout {
+    pub(crate) fn layout(&self) -> &Layout<S> {
         &self.layout
     }
 
@@ -111,11 +140,11 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
     /// The slot of `position`.
     #[inline(always)]
     pub(crate) fn slot(&self, position: u64) -> &S {
-        // SAFETY: By the type's invariants `mask + 1` slots lie at `Layout::SLOTS`, of zero bytes
+        // SAFETY: By the type's invariants `mask + 1` slots lie at `Layout::<S>::SLOTS`, of zero bytes
         // at first, which are an `S`; they are only ever shared.
         unsafe {
             self.memory
-                .add(Layout::SLOTS)
+                .add(Layout::<S>::SLOTS)
                 .cast::<S>()
                 .add(self.index(position))
                 .as_ref()
@@ -174,12 +203,16 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
     /// charged to the caller's memory cgroup; `ENOMEM`. Sleeps.
     pub(crate) fn read(&self, position: u64, len: usize) -> Result<KVVec<u8>> {
         let len = len.min(self.layout.stride);
-        let mut bytes = KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
+        let mut bytes = KVVec::<u8>::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
 
-        // SAFETY: The cell has `len` bytes, and so has the memory, which is ours alone. What is
-        // written to the cell meanwhile may be copied in part: they are bytes, whatever they are.
+        // SAFETY: The cell has `len` bytes, and so has the memory, which is ours alone and filled
+        // after this. The cell may be written meanwhile, which the helper expects.
         unsafe {
-            ptr::copy_nonoverlapping(self.cell(position).as_ptr(), bytes.as_mut_ptr(), len);
+            bindings::helper_copy_changing(
+                bytes.as_mut_ptr().cast(),
+                self.cell(position).as_ptr().cast(),
+                len,
+            );
             bytes.inc_len(len);
         }
         Ok(bytes)

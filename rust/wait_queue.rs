@@ -6,7 +6,7 @@
 //! [`include/linux/poll.h`](srctree/include/linux/poll.h)
 
 use super::bindings;
-use core::ptr;
+use core::{marker::PhantomData, ptr};
 use kernel::{
     bindings::{poll_table, wait_queue_head},
     fs::File,
@@ -94,19 +94,26 @@ impl WaitQueue {
 ///
 /// # Invariants
 ///
-/// `table` is null or valid for the call.
+/// - `table` is null or valid for the call.
+/// - `'a` is a borrow of the file's data, neither shorter nor longer.
 pub(crate) struct PollRequest<'a> {
     file: &'a File,
     table: *mut poll_table,
+    /// Invariant: a shorter `'a` would be that of anything.
+    _data: PhantomData<fn(&'a ()) -> &'a ()>,
 }
 
 impl<'a> PollRequest<'a> {
     /// # Safety
     ///
-    /// `table` must be null or valid for `'a`.
+    /// `table` must be null or valid for the call, and `'a` a borrow of the file's data.
     pub(super) unsafe fn new(file: &'a File, table: *mut poll_table) -> Self {
         // INVARIANT: By the function's contract.
-        Self { file, table }
+        Self {
+            file,
+            table,
+            _data: PhantomData,
+        }
     }
 
     /// The events the caller is interested in ([`events`]).

@@ -63,8 +63,8 @@ pub(crate) struct Parameters {
     /// A power of two.
     pub(crate) ring_entries: u32,
     pub(crate) max_msg_size: u32,
-    /// Where the region's parts are; `layout.size` fits an `i32`.
-    pub(crate) layout: Layout,
+    /// Where the region's parts are; its size fits an `i32`.
+    pub(crate) layout: Layout<Slot>,
     /// How many may be attached at once.
     pub(crate) max_subscribers: u32,
     /// The first message's position.
@@ -112,18 +112,20 @@ impl Channel {
     pub(crate) fn new(id: u32, parameters: Parameters, inode: Inode) -> Result<Arc<Self>> {
         let layout = &parameters.layout;
         let entries = parameters.ring_entries as usize;
-        let memlock = MemlockCharge::new(layout.size + entries * size_of::<IdentityCell>())?;
-        let region = Region::new(parameters.ring_entries, *layout)?;
+        let memlock = MemlockCharge::new(layout.size() + entries * size_of::<IdentityCell>())?;
+        let region = Region::new(*layout)?;
         let header = region.header();
 
         header.version.store_relaxed(uapi::RING_VERSION);
         header.ring_entries.store_relaxed(parameters.ring_entries);
         header.ring_mask.store_relaxed(parameters.ring_entries - 1);
         header.max_msg_size.store_relaxed(parameters.max_msg_size);
-        header.desc_offset.store_relaxed(Layout::SLOTS as u32);
+        header
+            .desc_offset
+            .store_relaxed(Layout::<Slot>::SLOTS as u32);
         header.desc_size.store_relaxed(size_of::<Slot>() as u32);
-        header.data_offset.store_relaxed(layout.cells as u32);
-        header.data_stride.store_relaxed(layout.stride as u32);
+        header.data_offset.store_relaxed(layout.cells() as u32);
+        header.data_stride.store_relaxed(layout.stride() as u32);
         for position in 0..u64::from(parameters.ring_entries) {
             // The mapping is the same for receivers in all namespaces: no ids.
             region.slot(position).prepare(

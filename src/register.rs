@@ -93,8 +93,8 @@ impl Parameters {
         {
             return Err(EINVAL);
         }
-        let layout = Layout::new::<Slot>(ring_entries as usize, max_msg_size as usize)
-            .filter(|layout| i32::try_from(layout.size).is_ok())
+        let layout = Layout::<Slot>::new(ring_entries as usize, max_msg_size as usize)
+            .filter(|layout| i32::try_from(layout.size()).is_ok())
             .ok_or(EINVAL)?;
 
         let mode = Mode::from_flags(flags)?;
@@ -224,7 +224,7 @@ fn attach(handles: &mut Handles, arg: UserPtr, nr_args: u32) -> Result {
                 channel_fd: fd as i32,
                 local_id_out: id,
                 mmap_offset_out: 0,
-                region_size: channel.region().layout().size as u32,
+                region_size: channel.region().layout().size() as u32,
                 ..request
             },
         )?;

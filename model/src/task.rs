@@ -31,12 +31,7 @@ pub(crate) fn parameters(mode: Mode, ring_entries: u32, exclusive: bool) -> Para
         lossy: false,
         ring_entries,
         max_msg_size: u32::from(u8::MAX),
-        layout: Layout {
-            cells: 0,
-            stride: 64,
-            size: 0,
-            exclusive,
-        },
+        layout: Layout::new(ring_entries as usize, exclusive),
         max_subscribers: 16,
         first_position: 0,
     }

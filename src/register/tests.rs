@@ -110,21 +110,22 @@ mod suite {
 
         assert!(refused(with(1 << 11)));
         assert!(!refused(with(1 << 10)));
-        assert!(Layout::new::<Slot>(usize::MAX, 1).is_none());
-        assert!(Layout::new::<Slot>(1, usize::MAX).is_none());
-        assert!(Layout::new::<Slot>(usize::MAX / 64, 64).is_none());
+        assert!(Layout::<Slot>::new(3, 1).is_none());
+        assert!(Layout::<Slot>::new(1 << 63, 1).is_none());
+        assert!(Layout::<Slot>::new(1, usize::MAX).is_none());
+        assert!(Layout::<Slot>::new(1 << 57, 64).is_none());
     }
 
     #[test]
     fn parts_of_a_region_lie_apart() -> Result {
         for (entries, size) in [(1, 1), (1, 64), (4, 65), (64, 4096), (1024, 100)] {
-            let layout = Layout::new::<Slot>(entries, size).ok_or(EINVAL)?;
+            let layout = Layout::<Slot>::new(entries, size).ok_or(EINVAL)?;
 
-            assert!(size_of::<crate::ring::Header>() <= Layout::SLOTS);
-            assert!(Layout::SLOTS + entries * size_of::<Slot>() <= layout.cells);
-            assert!(layout.stride >= size && layout.stride % 64 == 0);
-            assert!(layout.cells + entries * layout.stride <= layout.size);
-            assert!(layout.cells % 4096 == 0 && layout.size % 4096 == 0);
+            assert!(size_of::<crate::ring::Header>() <= Layout::<Slot>::SLOTS);
+            assert!(Layout::<Slot>::SLOTS + entries * size_of::<Slot>() <= layout.cells());
+            assert!(layout.stride() >= size && layout.stride() % 64 == 0);
+            assert!(layout.cells() + entries * layout.stride() <= layout.size());
+            assert!(layout.cells() % 4096 == 0 && layout.size() % 4096 == 0);
         }
         Ok(())
     }
