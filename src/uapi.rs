@@ -140,8 +140,38 @@ same_layout!(super::ring::Slot, io_uring_ipc_msg_desc, 64, {
     seq, sender_data, offset, len, flags, target, sender_id, pid, uid, gid,
 });
 
-#[cfg(CONFIG_RUST)]
-const _: () = assert!(IOC_SET_MODE == bindings::HELPER_IOC_SET_MODE);
+/// Asserts that numbers are those of the C header, which a model checker does not have.
+macro_rules! same_numbers {
+    ($($rust:expr => $c:ident),* $(,)?) => {
+        #[cfg(CONFIG_RUST)]
+        const _: () = {
+            $(assert!($rust as u64 == bindings::$c as u64);)*
+        };
+    };
+}
+
+same_numbers!(
+    MAX_MSG_SIZE => IOIPC_MAX_MSG_SIZE,
+    IOC_SET_MODE => HELPER_IOC_SET_MODE,
+    channel_flags::BROADCAST => IOIPC_F_BROADCAST,
+    channel_flags::MULTICAST => IOIPC_F_MULTICAST,
+    channel_flags::PRIVATE => IOIPC_F_PRIVATE,
+    channel_flags::LOSSY => IOIPC_F_LOSSY,
+    subscriber_flags::SEND => IOIPC_SUB_SEND,
+    subscriber_flags::RECV => IOIPC_SUB_RECV,
+    subscriber_flags::REPLAY => IOIPC_SUB_REPLAY,
+    subscriber_flags::LOSSY => IOIPC_SUB_LOSSY,
+    subscriber_flags::FROM_FD => IOIPC_SUB_FROM_FD,
+    subscriber_flags::EVENTS => IOIPC_SUB_EVENTS,
+    send_flags::WAIT => IOIPC_SEND_WAIT,
+    recv_flags::WAIT => IOIPC_RECV_WAIT,
+    recv_flags::MULTISHOT => IOIPC_RECV_MULTISHOT,
+    recv_flags::HDR => IOIPC_RECV_HDR,
+    recv_flags::TRUNC => IOIPC_RECV_TRUNC,
+    message_flags::JOIN => IOIPC_MSG_F_JOIN,
+    message_flags::LEAVE => IOIPC_MSG_F_LEAVE,
+    super::ring::SKIP => IOIPC_MSG_F_SKIP,
+);
 
 const _: () = {
     assert!(OP_SEND == 65 && OP_RECV == 66);
