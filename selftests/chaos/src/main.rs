@@ -121,7 +121,7 @@ fn chaos(seed: u64, length: Duration) -> Result<bool> {
     let mut log = Log::from_now()?;
     let references = References::now()?;
     let ring = Ring::new(Setup::Plain)?;
-    let result = supervisor::run(supervisor::Options { seed, length }, &ring);
+    let result = supervisor::run(supervisor::Options { seed, length }, &ring, &mut log);
     drop(ring);
 
     let (lived, accounted) = match result {
@@ -149,8 +149,13 @@ fn chaos(seed: u64, length: Duration) -> Result<bool> {
 
 fn describe(summary: &account::Summary, counts: &supervisor::Counts) -> Result<()> {
     println!(
-        "# {} steps in {} lives, {} ended by kill -9; {} channels; memory: {}",
-        counts.steps, counts.lives, counts.killed, counts.channels, counts.memory
+        "# {} steps in {} lives, {} ended by kill -9; {} channels; {} times short of memory, {} killed for it",
+        counts.steps,
+        counts.lives,
+        counts.killed,
+        counts.channels,
+        counts.memory.refused,
+        counts.memory.kills
     );
     println!(
         "# {} sends acknowledged, {} failed, {} unknown (of which {} were received)",
@@ -165,5 +170,6 @@ fn describe(summary: &account::Summary, counts: &supervisor::Counts) -> Result<(
     }
     anyhow::ensure!(summary.nr_wrongs == 0, "{} complaints", summary.nr_wrongs);
     anyhow::ensure!(summary.good > 0, "nothing was sent");
+    anyhow::ensure!(counts.memory.refused > 0, "memory was never short");
     Ok(())
 }

@@ -15,6 +15,15 @@ const LIMIT: u64 = 24 << 20;
 const SPARE: u64 = 256 << 10;
 const CHUNK: usize = 1 << 20;
 
+/// How often memory was short.
+#[derive(Default)]
+pub struct Shortage {
+    /// The group was at its limit.
+    pub refused: u64,
+    /// A process was killed for memory.
+    pub kills: u64,
+}
+
 pub struct Pressure {
     group: PathBuf,
     hog: Option<Child>,
@@ -63,12 +72,22 @@ impl Pressure {
         Ok(())
     }
 
-    /// How often somebody was killed for memory, or found none.
-    pub fn events(&self) -> String {
-        let events = fs::read_to_string(self.group.join("memory.events")).unwrap_or_default();
-        let wanted = |line: &&str| line.starts_with("max ") || line.starts_with("oom_kill ");
+    /// What there has been so far.
+    pub fn shortage(&self) -> Result<Shortage> {
+        let events = fs::read_to_string(self.group.join("memory.events"))?;
+        let number = |name| {
+            events
+                .lines()
+                .filter_map(|line| line.split_once(' '))
+                .find(|(key, _)| *key == name)
+                .and_then(|(_, number)| number.parse().ok())
+                .with_context(|| format!("memory.events without {name}"))
+        };
 
-        events.lines().filter(wanted).collect::<Vec<_>>().join(", ")
+        Ok(Shortage {
+            refused: number("max")?,
+            kills: number("oom_kill")?,
+        })
     }
 }
 

@@ -6,13 +6,13 @@ use crate::account::{Books, Summary};
 use crate::event::Event;
 use crate::message;
 use crate::plan::Kills;
-use crate::pressure::Pressure;
+use crate::pressure::{Pressure, Shortage};
 use crate::shared::{Buffers, Mapped, Phase, Shared, BUFFER_SIZE, CHANNELS, SLOTS};
 use crate::witness::Witness;
 use crate::worker::Identity;
 use anyhow::{bail, ensure, Context, Result};
 use io_uring_ipc::{abi, Channel, ChannelConfig, Kind, Ring};
-use kernel_verdict::{where_it_is, Patience};
+use kernel_verdict::{where_it_is, Log, Patience};
 use std::fs;
 use std::mem;
 use std::os::unix::process::ExitStatusExt;
@@ -37,7 +37,7 @@ pub struct Counts {
     pub killed: u64,
     pub channels: u64,
     pub steps: u64,
-    pub memory: String,
+    pub memory: Shortage,
 }
 
 struct Process {
@@ -62,6 +62,7 @@ impl Drop for Directory {
 pub struct Supervisor<'ring> {
     options: Options,
     ring: &'ring Ring,
+    log: &'ring mut Log,
     kills: Kills,
     books: Books,
     shared: Mapped<Shared>,
@@ -75,12 +76,12 @@ pub struct Supervisor<'ring> {
 }
 
 /// Runs it all; fails where a process misbehaves or is stuck.
-pub fn run(options: Options, ring: &Ring) -> Result<(Summary, Counts)> {
-    let mut supervisor = Supervisor::new(options, ring)?;
+pub fn run<'a>(options: Options, ring: &'a Ring, log: &'a mut Log) -> Result<(Summary, Counts)> {
+    let mut supervisor = Supervisor::new(options, ring, log)?;
 
     supervisor.chaos()?;
     supervisor.end()?;
-    supervisor.counts.memory = supervisor.pressure.events();
+    supervisor.counts.memory = supervisor.pressure.shortage()?;
     let books = mem::take(&mut supervisor.books);
     Ok((books.judge(), mem::take(&mut supervisor.counts)))
 }
@@ -96,7 +97,7 @@ impl Drop for Supervisor<'_> {
 }
 
 impl<'ring> Supervisor<'ring> {
-    fn new(options: Options, ring: &'ring Ring) -> Result<Self> {
+    fn new(options: Options, ring: &'ring Ring, log: &'ring mut Log) -> Result<Self> {
         let directory = PathBuf::from(format!("/dev/shm/ipc-chaos-{}", std::process::id()));
 
         fs::create_dir(&directory)?;
@@ -105,6 +106,7 @@ impl<'ring> Supervisor<'ring> {
             kills: Kills::new(options.seed, SLOTS),
             options,
             ring,
+            log,
             books: Books::default(),
             shared: Mapped::create(&directory.0.join("shared"))?,
             processes: Vec::new(),
@@ -204,6 +206,8 @@ impl<'ring> Supervisor<'ring> {
         while Instant::now() < end {
             self.round()?;
             self.pressure.keep_up()?;
+            // Processes killed for memory fill it.
+            self.log.look()?;
             if let Some((_, slot)) = kill.filter(|(pause, _)| last_kill.elapsed() >= *pause) {
                 // Whether it has ended or not: it is looked at in the next round.
                 self.processes[slot].child.kill()?;

@@ -5,6 +5,7 @@
 use crate::cases;
 use anyhow::{anyhow, Context, Result};
 use io_uring_ipc::Setup;
+use kernel_verdict::Log;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,9 +13,6 @@ use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Exit status of a test that could not be run, as in the kernel's selftests.
-pub const SKIP: u8 = 4;
 
 /// What a test does.
 #[derive(Clone, Copy)]
@@ -89,49 +87,31 @@ pub fn find(name: &str) -> Result<Test> {
         .with_context(|| format!("no test is called {name}"))
 }
 
-/// The reason why a test cannot be run, as an error.
-#[derive(Debug)]
-pub struct Skipped(pub &'static str);
-
-impl fmt::Display for Skipped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for Skipped {}
-
 /// The exit status for a result, the reason going to standard error.
 pub fn report(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
-            if error.is::<Skipped>() {
-                ExitCode::from(SKIP)
-            } else {
-                ExitCode::FAILURE
-            }
+            ExitCode::FAILURE
         }
     }
 }
 
 /// Runs tests and prints what became of them.
 pub fn run_all(tests: &[Test], limit: Duration) -> Result<ExitCode> {
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    let (mut passed, mut failed) = (0, 0);
+    // What came before is not these tests' doing.
+    let mut log = Log::from_now()?;
 
     println!("1..{}", tests.len());
     for (index, test) in tests.iter().enumerate() {
         let number = index + 1;
 
-        match run_apart(test, limit)? {
+        match run_apart(test, limit)?.and_log(log.trouble()?) {
             Outcome::Passed => {
                 passed += 1;
                 println!("ok {number} {test}");
-            }
-            Outcome::Skipped(reason) => {
-                skipped += 1;
-                println!("ok {number} {test} # SKIP {reason}");
             }
             Outcome::Failed(reason, log) => {
                 failed += 1;
@@ -141,7 +121,7 @@ pub fn run_all(tests: &[Test], limit: Duration) -> Result<ExitCode> {
         }
         io::stdout().flush()?;
     }
-    println!("# Totals: pass:{passed} fail:{failed} skip:{skipped}");
+    println!("# Totals: pass:{passed} fail:{failed} skip:0");
     Ok(if failed > 0 {
         ExitCode::FAILURE
     } else {
@@ -151,8 +131,21 @@ pub fn run_all(tests: &[Test], limit: Duration) -> Result<ExitCode> {
 
 enum Outcome {
     Passed,
-    Skipped(String),
+    /// The reason, and all that there is to be read.
     Failed(String, String),
+}
+
+impl Outcome {
+    /// A test of which the kernel complains has failed.
+    fn and_log(self, trouble: Option<String>) -> Self {
+        match (self, trouble) {
+            (outcome, None) => outcome,
+            (Self::Passed, Some(text)) => Self::Failed("the kernel complains".into(), text),
+            (Self::Failed(reason, log), Some(text)) => {
+                Self::Failed(reason, format!("{log}\n{text}"))
+            }
+        }
+    }
 }
 
 /// Runs a test in a process group of its own, of which nothing is left after.
@@ -192,7 +185,6 @@ fn run_apart(test: &Test, limit: Duration) -> Result<Outcome> {
         (None, _) => Outcome::Failed(format!("no end after {} s", limit.as_secs()), log),
         (Some(status), _) => match (status.code(), status.signal()) {
             (Some(0), _) => Outcome::Passed,
-            (Some(code), _) if code == i32::from(SKIP) => Outcome::Skipped(last),
             (_, Some(signal)) => Outcome::Failed(format!("killed by signal {signal}"), log),
             _ => Outcome::Failed(last, log),
         },
@@ -265,6 +257,20 @@ mod tests {
         assert_eq!(unique.len(), names.len());
         assert!(names.iter().all(|name| find(name).is_ok()));
         assert!(find("nothing").is_err());
+    }
+
+    #[test]
+    fn the_log_counts() {
+        let fails =
+            |outcome: Outcome, text: Option<&str>| match outcome.and_log(text.map(Into::into)) {
+                Outcome::Passed => None,
+                Outcome::Failed(reason, log) => Some((reason, log)),
+            };
+
+        assert!(fails(Outcome::Passed, None).is_none());
+        assert_eq!(fails(Outcome::Passed, Some("BUG:")).unwrap().1, "BUG:");
+        let (reason, log) = fails(Outcome::Failed("a".into(), "b".into()), Some("c")).unwrap();
+        assert_eq!((&*reason, &*log), ("a", "b\nc"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::mem;
 use std::os::unix::fs::OpenOptionsExt;
 
 /// What no line of the log may contain. Killing for want of memory is no trouble: it comes with
@@ -46,6 +47,7 @@ const TROUBLE: &[&str] = &[
 /// The kernel's log from some moment on.
 pub struct Log {
     records: File,
+    trouble: String,
 }
 
 impl Log {
@@ -58,12 +60,17 @@ impl Log {
             .context("/dev/kmsg")?;
 
         records.seek(SeekFrom::End(0)).context("/dev/kmsg")?;
-        Ok(Self { records })
+        Ok(Self {
+            records,
+            trouble: String::new(),
+        })
     }
 
-    /// All that is new, if there is trouble in it.
-    pub fn trouble(&mut self) -> Result<Option<String>> {
+    /// Reads what is new, and keeps it if there is trouble in it. To be called before the kernel
+    /// has to overwrite records: lost ones are trouble.
+    pub fn look(&mut self) -> Result<()> {
         let mut record = [0; 8192];
+        let mut lost = false;
         let mut seen = String::new();
 
         loop {
@@ -74,13 +81,24 @@ impl Log {
                     seen.push('\n');
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                // Overwritten before it was read, or a signal.
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                    seen.push_str("(here records were overwritten before anybody read them)\n");
+                    lost = true;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error).context("/dev/kmsg"),
             }
         }
-        Ok(is_trouble(&seen).then_some(seen))
+        if lost || is_trouble(&seen) {
+            self.trouble.push_str(&seen);
+        }
+        Ok(())
+    }
+
+    /// What there was of trouble since the last time.
+    pub fn trouble(&mut self) -> Result<Option<String>> {
+        self.look()?;
+        Ok(Some(mem::take(&mut self.trouble)).filter(|trouble| !trouble.is_empty()))
     }
 }
 

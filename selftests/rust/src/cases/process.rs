@@ -3,9 +3,9 @@
 //! Several processes and users.
 
 use super::{expect_empty, expect_numbers, send_numbers, some_key, Cases};
-use crate::harness::{fails, same, Skipped};
+use crate::harness::{fails, same};
 use crate::helper::{open_to_all, Helper, NOBODY};
-use anyhow::{bail, ensure, Result};
+use anyhow::{ensure, Result};
 use io_uring_ipc::{abi, failed_with, ChannelConfig, Kind, Message, Ring, Setup, EMPTY, ENDED};
 use std::time::Duration;
 
@@ -21,19 +21,8 @@ pub const CASES: Cases = &[
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Tests that change the user have to start as root.
-fn needs_root() -> Result<()> {
-    // SAFETY: no memory is involved.
-    if unsafe { libc::geteuid() } != 0 {
-        bail!(Skipped("needs root, to be somebody else"));
-    }
-    Ok(())
-}
-
 /// A channel that all may use may not be destroyed by all.
 fn destroy_by_stranger(setup: Setup) -> Result<()> {
-    needs_root()?;
-
     let ring = Ring::new(setup)?;
     let channel = ring.create(&open_to_all(Kind::Unicast))?;
     let both = channel.attach(abi::SUB_BOTH)?;
@@ -56,8 +45,6 @@ fn destroy_by_stranger(setup: Setup) -> Result<()> {
 
 /// One who may override owners of files may destroy as well.
 fn destroy_by_root(setup: Setup) -> Result<()> {
-    needs_root()?;
-
     let ring = Ring::new(setup)?;
     let mut owner = Helper::start_as(NOBODY, setup, "own", &[some_key(1)])?;
     let id = owner.line()?.parse()?;
@@ -70,8 +57,6 @@ fn destroy_by_root(setup: Setup) -> Result<()> {
 
 /// The mode decides who may attach, and in which direction.
 fn attach_by_stranger(setup: Setup) -> Result<()> {
-    needs_root()?;
-
     let (recv, send, both) = (abi::SUB_RECV, abi::SUB_SEND, abi::SUB_BOTH);
     let no = libc::EACCES;
 
@@ -105,8 +90,6 @@ fn attach_by_stranger(setup: Setup) -> Result<()> {
 
 /// Sending by a channel's id needs the right to write at each message.
 fn send_by_stranger(setup: Setup) -> Result<()> {
-    needs_root()?;
-
     for (mode, errno) in [(0o604, libc::EACCES), (0o602, 0)] {
         let ring = Ring::new(setup)?;
         let channel = ring.create(&ChannelConfig {
