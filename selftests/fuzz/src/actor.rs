@@ -13,7 +13,7 @@ use io_uring_ipc::register;
 use io_uring_ipc::sqe::{Sqe, BUFFER_SELECT, IO_LINK};
 use std::fs;
 use std::io::Write;
-use std::mem::{discriminant, size_of};
+use std::mem::{discriminant, offset_of, size_of};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::ptr;
@@ -42,6 +42,14 @@ pub static TRACE: AtomicBool = AtomicBool::new(false);
 /// How long a call waits: mostly not at all.
 fn pause(number: u8) -> Duration {
     Duration::from_millis(u64::from(number.saturating_sub(192) / 32))
+}
+
+/// What the words of a register call's argument are.
+struct Form {
+    /// From here on reserved.
+    reserved: usize,
+    /// Up to here as they were, where the call fails.
+    kept: usize,
 }
 
 struct Run<'a> {
@@ -167,6 +175,7 @@ impl Run<'_> {
                 // SAFETY: the file is ours, and forgotten.
                 result(unsafe { libc::close(self.files.swap_remove(index).0) })
             }
+            Call::SetMode(of, mode) => self.set_mode(*of, *mode),
             Call::Reopen(setup) => match open_ring(*setup) {
                 Ok(uring) => {
                     self.uring = uring;
@@ -195,6 +204,30 @@ impl Run<'_> {
         }
     }
 
+    /// A subscriber's file, or something else that is open, or nothing.
+    fn file(&self, number: u8) -> i32 {
+        match usize::from(number).checked_rem(self.files.len()) {
+            Some(index) if number < 224 => self.files[index].0,
+            _ => i32::from(number) - 224,
+        }
+    }
+
+    fn set_mode(&self, of: u8, mode: u8) -> i32 {
+        // One in four has bits that are not for reading or writing.
+        let mode = if mode < 192 {
+            u32::from(mode & 0o66) | u32::from(mode & 0o6) << 6
+        } else {
+            u32::from(mode) << (mode % 24)
+        };
+        // SAFETY: the command takes a number.
+        let outcome = result(unsafe { libc::ioctl(self.file(of), abi::IOC_SET_MODE.into(), mode) });
+
+        if outcome == 0 && of < 224 && mode & !0o666 != 0 {
+            self.feedback.breaks(Broken::UnknownAccepted);
+        }
+        outcome
+    }
+
     fn channel(&self, number: u8) -> u32 {
         if number < 224 {
             self.id(128 + number % 96)
@@ -203,16 +236,17 @@ impl Run<'_> {
         }
     }
 
-    /// A register call whose argument may be odd. `fields` says whether the argument has to be
-    /// refused; `reserved` is where its reserved words start.
+    /// A register call whose argument may be odd. `form` says what the argument's words are, and
+    /// `refused` whether the call has to fail.
     fn register<T: Copy>(
         &self,
         op: u32,
         argument: &mut T,
         odd: &Odd,
-        reserved: usize,
+        form: &Form,
         refused: bool,
     ) -> i32 {
+        let Form { reserved, kept } = *form;
         let words = size_of::<T>() / 4;
         let start = ptr::from_mut(argument).cast::<u32>();
         let mut refused = refused;
@@ -251,7 +285,7 @@ impl Run<'_> {
                 0
             }
             Err(error) => {
-                if before != after {
+                if before[..kept] != after[..kept] {
                     self.feedback.breaks(Broken::FailedAndChanged);
                 }
                 -error.raw_os_error().unwrap_or(0)
@@ -295,7 +329,17 @@ impl Run<'_> {
         self.feedback
             .broadcasts
             .fetch_add(flags & abi::F_BROADCAST, Ordering::Relaxed);
-        let outcome = self.register(abi::REGISTER_CREATE, &mut argument, &create.odd, 7, refused);
+        let form = Form {
+            reserved: offset_of!(ChannelCreate, reserved) / 4,
+            kept: size_of::<ChannelCreate>() / 4,
+        };
+        let outcome = self.register(
+            abi::REGISTER_CREATE,
+            &mut argument,
+            &create.odd,
+            &form,
+            refused,
+        );
 
         if outcome == 0 && create.odd == Odd::No {
             if argument.channel_id_out == 0 {
@@ -307,9 +351,17 @@ impl Run<'_> {
     }
 
     fn attach(&mut self, attach: &Attach) -> i32 {
-        let flags = u32::from(attach.flags) & (0xf | abi::SUB_EVENTS);
+        let known =
+            abi::SUB_BOTH | abi::SUB_REPLAY | abi::SUB_LOSSY | abi::SUB_FROM_FD | abi::SUB_EVENTS;
+        // One in eight has bits that nobody knows.
+        let flags = u32::from(attach.flags) & if attach.flags < 224 { known } else { 255 };
+        let from_fd = flags & abi::SUB_FROM_FD != 0;
         let mut argument = ChannelAttach {
-            channel_id: self.channel(attach.channel),
+            channel_id: if from_fd {
+                self.file(attach.channel) as u32
+            } else {
+                self.channel(attach.channel)
+            },
             flags,
             key: if attach.key < 192 {
                 0
@@ -319,9 +371,22 @@ impl Run<'_> {
             ..ChannelAttach::default()
         };
         let for_receivers = abi::SUB_REPLAY | abi::SUB_LOSSY | abi::SUB_EVENTS;
-        let refused = flags & abi::SUB_BOTH == 0
+        let refused = flags & !known != 0
+            || flags & abi::SUB_BOTH == 0
+            || (from_fd && argument.key != 0)
             || (flags & for_receivers != 0 && flags & abi::SUB_RECV == 0);
-        let outcome = self.register(abi::REGISTER_ATTACH, &mut argument, &attach.odd, 9, refused);
+        // What is out is written before the last reason to fail.
+        let form = Form {
+            reserved: offset_of!(ChannelAttach, reserved) / 4,
+            kept: offset_of!(ChannelAttach, channel_fd) / 4,
+        };
+        let outcome = self.register(
+            abi::REGISTER_ATTACH,
+            &mut argument,
+            &attach.odd,
+            &form,
+            refused,
+        );
 
         if outcome == 0 && attach.odd == Odd::No {
             if argument.local_id_out == 0 || argument.channel_fd < 0 {

@@ -56,6 +56,8 @@ pub enum Call {
     /// poll(2) of a subscriber's file: events and milliseconds.
     Poll(u8, u8, u8),
     Fdinfo(u8),
+    /// Changes a channel's mode by a subscriber's file.
+    SetMode(u8, u8),
     /// Closes a subscriber's file.
     Close(u8),
     /// Closes the ring and opens another one.
@@ -256,6 +258,6 @@ mod tests {
 
         kinds.sort();
         kinds.dedup();
-        assert_eq!(kinds.len(), 18);
+        assert_eq!(kinds.len(), 19);
     }
 }

@@ -70,6 +70,9 @@ pub const MSG_F_LEAVE: u32 = 1 << 1;
 /// A slot without a message ([`MsgHdr::flags`], [`MsgDesc::flags`]).
 pub const MSG_F_SKIP: u32 = 1 << 31;
 
+/// Change the channel's mode: `ioctl(2)` of a subscriber's file.
+pub const IOC_SET_MODE: u32 = 0xb900;
+
 /// [`RingHeader::version`].
 pub const RING_VERSION: u32 = 1;
 
@@ -270,5 +273,6 @@ pub const CONSTANTS: &[(&str, u64)] = &[
     ("IOIPC_MSG_F_JOIN", MSG_F_JOIN as u64),
     ("IOIPC_MSG_F_LEAVE", MSG_F_LEAVE as u64),
     ("IOIPC_MSG_F_SKIP", MSG_F_SKIP as u64),
+    ("IOIPC_IOC_SET_MODE", IOC_SET_MODE as u64),
     ("IOIPC_RING_VERSION", RING_VERSION as u64),
 ];
