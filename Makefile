@@ -114,7 +114,7 @@ help:
 	@echo '  make fuzz [MINUTES=n]    the fuzzer, guided by coverage'
 	@echo '  make model               the ring, delivery and wake-ups under model checkers'
 	@echo '  make model-mutants       whether those find errors that are planted'
-	@echo '  make stress [MESSAGES=n] whether a wake-up is ever lost, at native speed'
+	@echo '  make stress [MESSAGES=n] what is rare: lost wake-ups, miscounts, at length'
 	@echo '  make check               formatting, lints, checkpatch'
 	@echo '  make litmus              the orderings, in the kernel memory model'
 	@echo '  make bench [QUICK=1]     the benchmarks: tables and plots'
