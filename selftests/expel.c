@@ -179,6 +179,28 @@ TEST_F(ring, what_becomes_of_the_subscriber)
 	ring_close(&owner);
 }
 
+/* What it has mapped stays, and it maps nothing more. */
+TEST_F(ring, cannot_be_mapped_anew)
+{
+	struct ring *ring = &self->ring, owner;
+	struct io_uring_ipc_ring *map;
+	struct sub sub;
+	__u32 id;
+
+	ASSERT_EQ(0, ring_open(&owner, RING_PLAIN));
+	ASSERT_EQ(0, ipc_create(&owner, &id, 0, ENTRIES, 4));
+	ASSERT_EQ(0, ipc_attach(ring, &sub, id, IOIPC_SUB_RECV));
+	map = mmap(NULL, sub.size, PROT_READ, MAP_SHARED, sub.fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, ipc_detach(&owner, sub.id));
+	EXPECT_EQ(MAP_FAILED,
+		  mmap(NULL, sub.size, PROT_READ, MAP_SHARED, sub.fd, 0));
+	EXPECT_EQ(ENOENT, errno);
+	EXPECT_EQ(ENTRIES, map->ring_entries);
+	EXPECT_EQ(0, munmap(map, sub.size));
+	ring_close(&owner);
+}
+
 /* A send that waits for room ends, too. */
 TEST_F(ring, waiting_send)
 {

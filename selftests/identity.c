@@ -3,6 +3,7 @@
  * Whom a message's header names as its sender: however it was submitted, and
  * as the receiver's namespaces show it. Runs as root.
  */
+#include <pthread.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -254,6 +255,86 @@ TEST_F(receiver, cannot_be_forged)
 	EXPECT_SENDER(pid, USER, GROUP);
 	EXPECT_EQ(-EAGAIN, ipc_recv_u32(&self->ring, self->rx.id));
 	gate_open(&self->done);
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* An SQE whose personality another thread changes all the time; NULL to end. */
+struct flipper {
+	struct io_uring_sqe *_Atomic sqe;
+	__u16 personality;
+};
+
+static void *flip(void *arg)
+{
+	struct flipper *flipper = arg;
+	struct io_uring_sqe *sqe;
+
+	while ((sqe = flipper->sqe)) {
+		*(volatile __u16 *)&sqe->personality = flipper->personality;
+		*(volatile __u16 *)&sqe->personality = 0;
+	}
+	return NULL;
+}
+
+/* Sends a few thousand times, and until both outcomes have been seen. */
+static void race_with_the_core(struct __test_metadata *_metadata,
+			       struct ring *ring, __u32 id, int personality)
+{
+	enum { TRIES = 3000 };
+	struct flipper flipper = { .personality = personality };
+	int i, ret, sent = 0, refused = 0;
+	__u32 value = 1;
+	pthread_t thread;
+
+	flipper.sqe = ring->sqes;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, flip, &flipper));
+	for (i = 0; i < TRIES || !sent || !refused; i++) {
+		flipper.sqe = prep_send(ring, id, &value, 4, 0, 1);
+		flipper.sqe->ioprio = IOIPC_SEND_WAIT;
+		ret = ring_one(ring);
+		sent += ret == 4;
+		refused += ret == -EINVAL;
+	}
+	flipper.sqe = NULL;
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(i, sent + refused);
+}
+
+/* What the core has read counts, whatever the SQE says a moment later. */
+TEST_F(receiver, cannot_be_forged_by_a_race)
+{
+	enum { LAST = 2 };
+	bool polled = variant->setup & IORING_SETUP_SQPOLL;
+	pid_t pid = child_start();
+	struct io_uring_ipc_msg_hdr hdr;
+	__u32 value = 1;
+	struct ring ring;
+	int personality, ret;
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ASSERT_EQ(0, ring_open(&ring, variant->setup));
+		ASSERT_EQ(0, syscall(SYS_setresuid, STRANGER, 0, 0));
+		personality = ipc_register(&ring, IORING_REGISTER_PERSONALITY,
+					   NULL, 0);
+		ASSERT_LT(0, personality);
+		ASSERT_EQ(0, syscall(SYS_setresuid, 0, 0, 0));
+		ASSERT_EQ(0, become(USER, GROUP));
+		race_with_the_core(_metadata, &ring, self->id, personality);
+		prep_send(&ring, self->id, &value, 4, 0, LAST)->ioprio =
+			IOIPC_SEND_WAIT;
+		EXPECT_EQ(4, ring_one(&ring));
+		_exit(_metadata->exit_code);
+	}
+	do {
+		ret = next_header(&self->ring, self->rx.id, &hdr);
+		if (ret == -EAGAIN) {
+			sched_yield();
+			continue;
+		}
+		ASSERT_EQ(0, ret);
+		ASSERT_EQ(polled ? 0U : USER, hdr.uid);
+	} while (ret || hdr.sender_data != LAST);
 	EXPECT_EQ(0, child_wait(pid));
 }
 
