@@ -15,7 +15,7 @@
 use super::{
     delivery::Mode,
     member::{Member, DOOR},
-    members::{Members, SleepCounts, Table},
+    members::{Members, Population, SleepCounts, Table},
     notices::Notices,
     rfl::{
         atomic::{full_barrier, Word32, Word64},
@@ -218,8 +218,8 @@ impl Channel {
         self.receivers.load_relaxed()
     }
 
-    /// Subscribers, sleeping receivers and sleeping senders, for people to look at.
-    pub(crate) fn population(&self) -> [usize; 3] {
+    /// Who there is, for people to look at.
+    pub(crate) fn population(&self) -> Population {
         self.members.lock().population()
     }
 

@@ -88,8 +88,28 @@ pub(crate) struct Member {
     /// Sends that wait for room, and who polls exclusively; first come, first woken.
     #[pin]
     pub(crate) senders: WaitQueue,
-    /// How often somebody was woken on either queue; written under the lock of [`Members`].
-    wakeups: [Word64; 2],
+    /// How often somebody was woken for a message; written under the lock of [`Members`].
+    pub(crate) wakeups: WakeupCount,
+    /// The same for room.
+    pub(crate) room_wakeups: WakeupCount,
+}
+
+/// How often somebody was woken, which one at a time counts.
+pub(crate) struct WakeupCount(Word64);
+
+impl WakeupCount {
+    fn new() -> Self {
+        Self(Word64::new(0))
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load_relaxed()
+    }
+
+    /// Counts one more; the caller keeps others from doing so.
+    pub(super) fn add(&self) {
+        self.0.store_relaxed(self.get() + 1);
+    }
 }
 
 impl Member {
@@ -111,7 +131,8 @@ impl Member {
                 readers <- WaitQueue::new(c_str!("Member::readers"), static_lock_class!()),
                 writers <- WaitQueue::new(c_str!("Member::writers"), static_lock_class!()),
                 senders <- WaitQueue::new(c_str!("Member::senders"), static_lock_class!()),
-                wakeups: [Word64::new(0), Word64::new(0)],
+                wakeups: WakeupCount::new(),
+                room_wakeups: WakeupCount::new(),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -177,17 +198,6 @@ impl Member {
     pub(super) fn is_chosen(&self) -> bool {
         // Also orders the end of the receive before all that follows. litmus: chosen, poller
         self.chosen.take()
-    }
-
-    /// How often this member was woken for a message, and for room.
-    pub(crate) fn wakeups(&self) -> [u64; 2] {
-        [0, 1].map(|queue: usize| self.wakeups[queue].load_relaxed())
-    }
-
-    pub(super) fn count_wakeup(&self, queue: usize) {
-        let count = &self.wakeups[queue];
-
-        count.store_relaxed(count.load_relaxed() + 1);
     }
 
     /// Tells everybody who waits, for whatever, that this subscriber or its channel has ended.

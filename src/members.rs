@@ -75,7 +75,7 @@ impl Entry {
         if hears {
             let told = there_is && member.receives() != 0;
 
-            member.count_wakeup(0);
+            member.wakeups.add();
             member.readers.wake(if told { events::READABLE } else { 0 });
         }
         hears
@@ -92,7 +92,7 @@ impl Entry {
         let hears = slept && queue.is_active();
 
         if hears {
-            member.count_wakeup(1);
+            member.room_wakeups.add();
             // Who polls is to look whether the room is for it.
             queue.wake(if wait == Wait::Send {
                 events::WRITABLE
@@ -102,6 +102,13 @@ impl Entry {
         }
         hears
     }
+}
+
+/// How many members are what.
+pub(crate) struct Population {
+    pub(crate) subscribers: usize,
+    pub(crate) receivers_asleep: usize,
+    pub(crate) senders_asleep: usize,
 }
 
 /// All members of a channel, in the order of their ids.
@@ -137,17 +144,19 @@ impl Members {
         self.entries.len()
     }
 
-    /// Subscribers, receivers that sleep, and senders that sleep, for people to look at.
-    pub(crate) fn population(&self) -> [usize; 3] {
+    /// Who there is, for people to look at.
+    pub(crate) fn population(&self) -> Population {
         let count = |matches: fn(&Entry) -> bool| {
             self.entries.iter().filter(|entry| matches(entry)).count()
         };
 
-        [
-            count(|entry| entry.member.id != DOOR),
-            count(|entry| MESSAGE.iter().any(|&wait| entry.asleep[wait as usize])),
-            count(|entry| ROOM.iter().any(|&wait| entry.asleep[wait as usize])),
-        ]
+        Population {
+            subscribers: count(|entry| entry.member.id != DOOR),
+            receivers_asleep: count(|entry| {
+                MESSAGE.iter().any(|&wait| entry.asleep[wait as usize])
+            }),
+            senders_asleep: count(|entry| ROOM.iter().any(|&wait| entry.asleep[wait as usize])),
+        }
     }
 
     pub(crate) fn nr_receivers(&self) -> usize {

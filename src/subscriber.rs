@@ -164,8 +164,7 @@ impl AnonFile for Subscriber {
 
     fn show_fdinfo(&self, m: &SeqFile) {
         let (channel, member) = (&self.channel, &self.member);
-        let [members, receivers, senders] = channel.population();
-        let [wakeups, room_wakeups] = member.wakeups();
+        let population = channel.population();
         let (unread, slowest) = channel.unread_notices(member);
 
         seq_print!(m, "ipc-channel:\t{}\n", channel.id);
@@ -184,9 +183,13 @@ impl AnonFile for Subscriber {
         );
         seq_print!(m, "ipc-tail:\t{}\n", channel.ring().tail());
         seq_print!(m, "ipc-head:\t{}\n", channel.ring().head());
-        seq_print!(m, "ipc-subscribers:\t{}\n", members);
-        seq_print!(m, "ipc-receivers-asleep:\t{}\n", receivers);
-        seq_print!(m, "ipc-senders-asleep:\t{}\n", senders);
+        seq_print!(m, "ipc-subscribers:\t{}\n", population.subscribers);
+        seq_print!(
+            m,
+            "ipc-receivers-asleep:\t{}\n",
+            population.receivers_asleep
+        );
+        seq_print!(m, "ipc-senders-asleep:\t{}\n", population.senders_asleep);
         seq_print!(m, "ipc-slowest:\t{}\n", channel.slowest().unwrap_or(0));
         seq_print!(m, "ipc-subscriber:\t{}\n", member.id);
         seq_print!(m, "ipc-send:\t{}\n", u32::from(member.rights.send));
@@ -200,8 +203,8 @@ impl AnonFile for Subscriber {
         seq_print!(m, "ipc-cursor:\t{}\n", member.cursor.load_relaxed());
         seq_print!(m, "ipc-receives-waiting:\t{}\n", member.receives());
         seq_print!(m, "ipc-sends-waiting:\t{}\n", member.sends.len());
-        seq_print!(m, "ipc-wakeups:\t{}\n", wakeups);
-        seq_print!(m, "ipc-room-wakeups:\t{}\n", room_wakeups);
+        seq_print!(m, "ipc-wakeups:\t{}\n", member.wakeups.get());
+        seq_print!(m, "ipc-room-wakeups:\t{}\n", member.room_wakeups.get());
     }
 }
 

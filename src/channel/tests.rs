@@ -59,7 +59,7 @@ mod suite {
         assert_eq!(join(&broadcast, 4, true)?.cursor.load_relaxed(), head);
         assert_eq!(join(&unicast, 5, false)?.cursor.load_relaxed(), head);
         assert_eq!(broadcast.nr_receivers(), 2);
-        assert_eq!(broadcast.population(), [2, 0, 0]);
+        assert_eq!(broadcast.population().subscribers, 2);
         Ok(())
     }
 
