@@ -35,7 +35,7 @@ fn explore_weak(depth: Depth, test: impl Fn() + Send + Sync + 'static) {
 /// A ring alone, with as many slots.
 fn ring(mode: Mode, entries: u32, exclusive: bool) -> Ring<Region> {
     let parameters = task::parameters(mode, entries, exclusive);
-    let region = Region::new(entries, parameters.layout).unwrap();
+    let region = Region::new(parameters.layout).unwrap();
 
     Ring::new(region, entries, mode.sharing(), 0)
 }
