@@ -85,6 +85,34 @@
 #define IOIPC_SUB_EVENTS	(1U << 6)
 
 /*
+ * The SQE of IORING_OP_IPC_SEND.
+ *
+ * fd:         the id of a subscriber of this ring; or that of a channel in the
+ *             caller's IPC namespace, for whom its mode lets send unattached.
+ * addr, len:  the payload. A message may be empty.
+ * file_index: the id of the one receiver it is for, or 0.
+ * user_data:  goes with the message, as @sender_data.
+ * ioprio:     IOIPC_SEND_*, below.
+ *
+ * cqe->res is len. A send that fails has sent nothing:
+ *
+ * -ENOBUFS:   no room, without WAIT (but see there).
+ * -EMSGSIZE:  longer than @max_msg_size.
+ * -EFAULT:    the payload cannot be read.
+ * -ENOENT:    fd names neither, or a subscriber that has been detached; or
+ *             file_index names no receiver that is attached to the channel.
+ * -EACCES:    the subscriber has no right to send; or the channel's mode does not
+ *             let the caller, for sends by its id and on PRIVATE channels.
+ * -EPIPE:     the channel has been destroyed.
+ * -ENOMEM:    for a send that has to wait, or that loses its pages meanwhile.
+ *
+ * Both opcodes: -EINVAL for what is unknown or has to be 0, -EBADF with
+ * IOSQE_FIXED_FILE, -EOPNOTSUPP where the module is not loaded: as with other
+ * opcodes these also end the submission, without IORING_SETUP_SUBMIT_ALL.
+ * -ECANCELED as for any request.
+ */
+
+/*
  * sqe->ioprio of IORING_OP_IPC_SEND.
  *
  * WAIT: where the ring is full the request waits for room; without it -ENOBUFS.
@@ -100,6 +128,28 @@
  *       that come when 1024 of the subscriber (or channel) wait already.
  */
 #define IOIPC_SEND_WAIT		(1U << 0)
+
+/*
+ * The SQE of IORING_OP_IPC_RECV.
+ *
+ * fd:         the id of a subscriber of this ring.
+ * addr, len:  the buffer; or with IOSQE_BUFFER_SELECT 0 and the most to use of a
+ *             provided one, or 0 for all of it.
+ * buf_group:  where to select from, else 0.
+ * ioprio:     IOIPC_RECV_*, below.
+ *
+ * cqe->res is the number of bytes copied (but see TRUNC): a message that is longer
+ * than the buffer is cut. Or
+ *
+ * -EAGAIN:    no message, without WAIT (but see there, and IOIPC_SUB_LOSSY).
+ * -EPIPE:     none, and the channel has been destroyed.
+ * -EFAULT:    the buffer cannot be written.
+ * -ENOBUFS:   no provided buffer.
+ * -ENOENT:    fd names no subscriber of this ring, or one that has been detached.
+ * -EACCES:    it has no right to receive; or, on a PRIVATE channel, the channel's
+ *             mode does not let the caller.
+ * -ENOMEM:    on PRIVATE broadcast channels.
+ */
 
 /*
  * sqe->ioprio of IORING_OP_IPC_RECV. A receive that fails leaves the message for
@@ -121,8 +171,6 @@
  * A provided buffer that does not have room for the header of HDR ends a receive
  * with -EINVAL; with buffers that are consumed by bytes (IOU_PBUF_RING_INC) give
  * a minimum that has to be left.
- * With IOSQE_BUFFER_SELECT sqe->addr is 0, and sqe->len the most to use of a
- * buffer, or 0 for all of it.
  */
 #define IOIPC_RECV_WAIT		(1U << 0)
 #define IOIPC_RECV_MULTISHOT	(1U << 1)
@@ -145,7 +193,8 @@
  * caller's memory cgroup or RLIMIT_MEMLOCK has no room for it, -EDQUOT where the
  * caller (fsuid) has as many channels as a user may (the module's parameter
  * max_user_channels) and lacks CAP_SYS_RESOURCE in the initial user namespace.
- * A channel counts until it is destroyed.
+ * A channel counts until it is destroyed. -EEXIST where the key is taken in the
+ * caller's IPC namespace.
  */
 struct io_uring_ipc_channel_create {
 	__u32	flags;
@@ -170,11 +219,24 @@ struct io_uring_ipc_channel_create {
  * @region_size:	out: bytes to map
  * @reserved:		zero
  *
- * nr_args is 1. What is out means nothing where the call fails. Closing
- * @channel_fd does not detach; DETACH and closing the
- * ring do. -ENOSPC where the channel has as many subscribers as it may (the
- * module's parameter max_subscribers; see also EVENTS), -EMFILE where the ring has more than
- * RLIMIT_NOFILE.
+ * nr_args is 1. What is out means nothing where the call fails. Closing @channel_fd
+ * does not detach; DETACH and closing the ring do. -ENOENT where there is no such
+ * channel in the caller's IPC namespace, -EACCES where its mode does not let the
+ * caller, -EBADF and -EINVAL where what FROM_FD names is no open descriptor or not a
+ * channel_fd. -ENOSPC where the channel has as many subscribers as it may (the
+ * module's parameter max_subscribers; see also EVENTS), -EMFILE where the ring has
+ * RLIMIT_NOFILE of them, or the process as many files.
+ *
+ * What poll(2) of @channel_fd says, as far as the subscriber has the right:
+ *
+ * EPOLLIN:  there is a message or a notice for it, which where receivers compete
+ *           another one may get first.
+ * EPOLLOUT: a send without WAIT would find room.
+ * EPOLLHUP: the channel has been destroyed, or the subscriber detached. Messages
+ *           that are left after DESTROY are EPOLLIN as well.
+ *
+ * /proc/<pid>/fdinfo of it has lines "ipc-NAME:" and a value, of the channel and the
+ * subscriber; there may be more of them some day.
  *
  * DETACH takes the id of any of the ring's subscribers. Whoever may DESTROY the
  * channel (its owner, or CAP_FOWNER over it) may also DETACH the subscribers of
