@@ -109,7 +109,7 @@ help:
 	@echo "  make vm CMD='uname -a'   a command in it"
 	@echo '  make test                the tests'
 	@echo '  make test-debug          the same on a kernel with KASAN and lockdep'
-	@echo '  make test-kcsan          those with several tasks, on one that looks for data races'
+	@echo '  make test-kcsan          messages, waiting, lifetimes, on one that looks for data races'
 	@echo '  make chaos [MINUTES=n] [SEED=n]  many processes at random, every message accounted for'
 	@echo '  make fuzz [MINUTES=n]    the fuzzer, guided by coverage'
 	@echo '  make model               the ring, delivery and wake-ups under model checkers'
