@@ -1,52 +1,57 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# messages.sh: what goes wrong outside the kernel ends with one clear line, and
-# the virtual machine passes on what it should.
+# messages.sh: what goes wrong outside the kernel ends with one clear line.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
+# shellcheck source=selftests/host/results
+. "$PROJECT/selftests/host/results"
 
 mkdir -p "$CACHE/run"
 staging=$(mktemp -d "$CACHE/run/messages.XXXXXX")
 trap 'rm -rf -- "$staging"' EXIT
 
-number=0
-# expect STATUS REGEX NAME CMD...: CMD ends with STATUS and prints REGEX.
-expect() {
-	local status=$1 regex=$2 name=$3 rc=0
-	shift 3
-	"$@" >"$staging/out" 2>&1 </dev/null || rc=$?
-	number=$((number + 1))
-	if ((rc == status)) && grep -qE -- "$regex" "$staging/out"; then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name # status $rc, not $status with '$regex'"
-		sed 's/^/# /' "$staging/out"
-	fi
-}
-
 kdir=$("$SCRIPTS/build-kernel" default)
 source=$("$SCRIPTS/kernel-source")
+make=(make -C "$PROJECT" --no-print-directory)
 
-expect 2 "there is no kernel build in" "KDIR that is not there" \
-	make -C "$PROJECT" --no-print-directory "KDIR=$staging/none"
+expect 2 "there is no kernel build in" "KDIR that is not there" "${make[@]}" "KDIR=$staging/none"
 mkdir -p "$staging/plain/include/config"
 cp "$kdir/include/config/auto.conf" "$staging/plain/include/config/"
 mkdir "$staging/plain/rust"
 touch "$staging/plain/Makefile" "$staging/plain/rust/libkernel.rmeta"
 expect 2 "lacks the io_uring IPC hooks" "kernel without the hooks" \
-	make -C "$PROJECT" --no-print-directory "KDIR=$staging/plain"
+	"${make[@]}" "KDIR=$staging/plain"
 # Whoever tests with a tree of their own has KSRC set, and it is not ours to patch.
 expect 2 "usage: make patch-kernel KSRC=" "patch-kernel without KSRC" \
-	env -u KSRC make -C "$PROJECT" --no-print-directory patch-kernel
+	env -u KSRC "${make[@]}" patch-kernel
 expect 2 "is not a kernel source tree" "patch-kernel on what is no kernel" \
-	make -C "$PROJECT" --no-print-directory patch-kernel "KSRC=$staging"
+	"${make[@]}" patch-kernel "KSRC=$staging"
 expect 0 "already" "patch-kernel on a patched kernel" \
-	make -C "$PROJECT" --no-print-directory patch-kernel "KSRC=$source"
+	"${make[@]}" patch-kernel "KSRC=$source"
 
-vm=("$SCRIPTS/vm" --no-module)
-expect 7 "^Linux" "the virtual machine passes on output and exit status" \
-	"${vm[@]}" -c 'uname -s; exit 7'
-expect 124 "time|limit" "and ends what takes too long" "${vm[@]}" --timeout 20 -- sleep 1000
+# A tree of what the patches touch, as it was before them.
+tree=$staging/tree
+mkdir "$tree"
+(cd -- "$source" && cp --parents Makefile Kbuild "$tree/" &&
+	"$SCRIPTS/patch-kernel" --files "$source" | xargs -d '\n' cp --parents -t "$tree/")
+for patch in "$PROJECT/patches/$KERNEL_SERIES"/*.patch; do
+	echo "$patch"
+done | tac | while IFS= read -r patch; do
+	"$SCRIPTS/in-root" -- patch -d "$tree" -p1 -R -s -E <"$patch"
+done
+sed -i 's/^\(PATCHLEVEL = \).*/\199/' "$tree/Makefile"
+expect 2 "error: no patch for Linux [0-9]+\.99; there are: $KERNEL_SERIES" \
+	"patch-kernel on a series without a patch" "${make[@]}" patch-kernel "KSRC=$tree"
+cp "$source/Makefile" "$tree/"
+# The last file that the patches come to, so that others would have changed.
+: >"$tree/io_uring/register.c"
+cp -r "$tree" "$staging/before"
+expect 2 "does not fit .* \(nothing was changed there\)" "patch-kernel on a tree that is another" \
+	"${make[@]}" patch-kernel "KSRC=$tree"
+expect 0 "" "and nothing was changed there" diff -r "$staging/before" "$tree"
+
+expect 124 "not done after 6 s" "the virtual machine ends what takes too long" \
+	"$SCRIPTS/vm" --no-module --timeout 6 -- sleep 1000
 expect 1 "no such kernel image" "and wants a kernel image that is there" \
 	"$SCRIPTS/vm" --kernel "$staging/none" -- true
