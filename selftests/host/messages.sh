@@ -51,7 +51,7 @@ expect 2 "does not fit .* \(nothing was changed there\)" "patch-kernel on a tree
 	"${make[@]}" patch-kernel "KSRC=$tree"
 expect 0 "" "and nothing was changed there" diff -r "$staging/before" "$tree"
 
-expect 124 "not done after 6 s" "the virtual machine ends what takes too long" \
-	"$SCRIPTS/vm" --no-module --timeout 6 -- sleep 1000
+expect 124 "not done after 3 s" "the virtual machine ends what takes too long" \
+	"$SCRIPTS/vm" --no-module --timeout 3 -- sleep 1000
 expect 1 "no such kernel image" "and wants a kernel image that is there" \
 	"$SCRIPTS/vm" --kernel "$staging/none" -- true
