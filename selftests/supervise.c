@@ -3,10 +3,11 @@
  * supervise [-t seconds] [-c file] [-s reason]... program [argument]...
  *
  * Runs one test program, passes its KTAP on, and looks at the kernel's log
- * after each result: lines that mean trouble make that result "not ok". A
- * program that takes too long is killed with all it started, and one that
- * yields no result, or fewer than it announced, counts as a failure. So does a
- * skipped test, unless its reason contains one of those given with -s.
+ * after each result: lines that mean trouble make that result "not ok", and so
+ * do lines that were lost. A program that takes too long is killed with all it
+ * started, and one that yields no result, or fewer than it announced, counts as
+ * a failure. So does a skipped test, unless its reason contains one of those
+ * given with -s.
  *
  * "passed failed skipped" is written to the file. The exit status is 0 if none
  * failed.
@@ -107,24 +108,34 @@ static bool means_trouble(const char *line)
 	return of_module;
 }
 
-/*
- * All new lines. If one of them means trouble, all of them are shown: a report
- * has many lines and only some have such a word.
- */
-static bool log_has_trouble(void)
+/* What the log has told since the last result, and whether it means trouble. */
+static struct {
+	char text[1 << 18];
+	size_t used;
+	bool bad;
+} news;
+
+static void note(const char *line)
 {
-	static char seen[1 << 18];
+	if (news.used + strlen(line) + 16 < sizeof(news.text))
+		news.used += sprintf(news.text + news.used, "# kernel: %s\n",
+				     line);
+}
+
+/* Often enough, for the kernel writes over what is old. */
+static void read_log(void)
+{
 	char record[8192], *text, *end;
-	bool bad = false;
-	size_t used = 0;
 	ssize_t len;
 
-	if (kmsg < 0)
-		return false;
 	for (;;) {
 		len = read(kmsg, record, sizeof(record) - 1);
-		if (len < 0 && errno == EPIPE)
-			continue;	/* overwritten meanwhile */
+		if (len < 0 && errno == EPIPE) {
+			/* Nobody knows what it said. */
+			note("(written over before it was read)");
+			news.bad = true;
+			continue;
+		}
 		if (len <= 0)
 			break;
 		record[len] = 0;
@@ -133,12 +144,25 @@ static bool log_has_trouble(void)
 		end = strchr(text, '\n');
 		if (end)
 			*end = 0;
-		bad |= means_trouble(text);
-		if (used + strlen(text) + 16 < sizeof(seen))
-			used += sprintf(seen + used, "# kernel: %s\n", text);
+		news.bad |= means_trouble(text);
+		note(text);
 	}
+}
+
+/*
+ * Whether there was trouble since the last result. If so, all of the log is
+ * shown: a report has many lines and only some have such a word.
+ */
+static bool log_has_trouble(void)
+{
+	bool bad;
+
+	read_log();
+	bad = news.bad;
 	if (bad)
-		say("%.*s", (int)used, seen);
+		say("%.*s", (int)news.used, news.text);
+	news.used = 0;
+	news.bad = false;
 	return bad;
 }
 
@@ -289,8 +313,9 @@ static void run(char **argv, unsigned int seconds)
 	pfd.fd = out[0];
 	/* Not until end of file: a stuck child may hold the pipe open. */
 	while (!finished && now_ms() < until) {
-		if (poll(&pfd, 1, 200) > 0 && !take_output(out[0]))
+		if (poll(&pfd, 1, 50) > 0 && !take_output(out[0]))
 			break;
+		read_log();
 	}
 	if (!finished && now_ms() >= until) {
 		say("not ok - %s # took more than %u seconds, killed\n",
