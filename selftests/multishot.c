@@ -120,6 +120,36 @@ TEST_F(multi, stays_armed_in_a_large_queue)
 	buffers_close(&buffers);
 }
 
+/* Others have their turn before a receive has taken all there is. */
+TEST_F(multi, others_go_on_between_bursts)
+{
+	enum { TOTAL = 200, BURST = 32 };
+	int i, before = 0, nops = 0;
+	struct buffers buffers;
+	struct io_uring_cqe cqe;
+	struct ring big;
+	struct sub sub;
+
+	ASSERT_EQ(0, ring_open_sized(&big, variant->setup, 8, 1024));
+	ASSERT_EQ(0, ipc_detach(&self->ring, self->rx.id));
+	ASSERT_EQ(0, ipc_attach(&big, &sub, self->id, IOIPC_SUB_RECV));
+	ASSERT_EQ(0, buffers_open(&big, &buffers, variant->kind, 1, 256, 8));
+	ASSERT_EQ(0, buffers_give(&big, &buffers, 0, 256));
+	send_numbers(_metadata, self, 0, TOTAL);
+	prep_recv_select(&big, sub.id, 1, 0, IOIPC_RECV_MULTISHOT, 1);
+	prep_nop(&big, 2);
+	ASSERT_EQ(0, ring_enter_timeout(&big, TOTAL + 1, 10000));
+	for (i = 0; i < TOTAL + 1; i++) {
+		ASSERT_TRUE(ring_cqe(&big, &cqe));
+		nops += cqe.user_data == 2;
+		before += !nops;
+	}
+	EXPECT_EQ(1, nops);
+	EXPECT_GE(BURST, before);
+	ring_close(&big);
+	buffers_close(&buffers);
+}
+
 /* Numbers without end, from another process. */
 static void __noreturn flood(__u32 channel)
 {
