@@ -243,6 +243,10 @@ TEST_F(ring, keys_belong_to_an_ipc_namespace)
 		ASSERT_EQ(0, ring_open(&inside, variant->setup));
 		EXPECT_EQ(-ENOENT, ipc_attach_key(&inside, &in_sub, KEY,
 						  IOIPC_SUB_BOTH));
+		EXPECT_EQ(-ENOENT, ipc_attach(&inside, &in_sub, id,
+					      IOIPC_SUB_BOTH));
+		EXPECT_EQ(-ENOENT, ipc_send_u32(&inside, id, 1));
+		EXPECT_EQ(-ENOENT, ipc_destroy(&inside, id));
 		EXPECT_EQ(0, ipc_create_key(&inside, &in_id, 0, 4, 4, 0600,
 					    KEY));
 		EXPECT_EQ(-EEXIST, ipc_create_key(&inside, &in_id, 0, 4, 4,

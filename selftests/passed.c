@@ -151,8 +151,13 @@ static int use_from_container(int socket, unsigned int setup)
 	if (ring_open(&ring, setup))
 		return 21;
 	/* No name of the channel is any good here. */
+	channel = fdinfo_value(fd, "ipc-channel");
 	if (ipc_attach_key(&ring, &sub, KEY, IOIPC_SUB_RECV) != -ENOENT)
 		return 22;
+	if (ipc_attach(&ring, &sub, channel, IOIPC_SUB_RECV) != -ENOENT)
+		return 29;
+	if (ipc_send_u32(&ring, channel, 10) != -ENOENT)
+		return 30;
 	if (attach_fd(&ring, &both, fd, IOIPC_SUB_BOTH))
 		return 23;
 	if (ipc_recv_u32(&ring, both.id) != -EAGAIN)
@@ -161,7 +166,6 @@ static int use_from_container(int socket, unsigned int setup)
 		return 25;
 	if (ipc_recv_u32(&ring, both.id) != 11)
 		return 26;
-	channel = fdinfo_value(both.fd, "ipc-channel");
 	/* The subscriber is its ring's: it stays without the descriptors. */
 	close(fd);
 	close(both.fd);
