@@ -9,6 +9,7 @@
 
 #include "channel_fixture.h"
 #include "lib/late_page.h"
+#include "ring_fixture.h"
 
 #define USER	1000
 #define SECRET	's'
@@ -200,7 +201,7 @@ TEST_F(channel, receive_of_who_is_detached)
 }
 
 /* The same for one that is overrun: it stays, but not for this. */
-TEST_F(channel, receive_of_who_is_overrun)
+TEST_F(ring, receive_of_who_is_overrun)
 {
 	struct late late = {
 		.setup = variant->setup,
@@ -210,9 +211,7 @@ TEST_F(channel, receive_of_who_is_overrun)
 
 	if (!late_page_possible())
 		SKIP(return, "kernel without CONFIG_USERFAULTFD");
-	if (!(variant->flags & IOIPC_F_BROADCAST))
-		return;
-	late_receive(_metadata, &self->ring, &late, variant->flags, &both);
+	late_receive(_metadata, &self->ring, &late, IOIPC_F_BROADCAST, &both);
 	ASSERT_EQ(50, ipc_recv_u32(&self->ring, both.id));
 	send_secrets(_metadata, &self->ring, &both);
 	EXPECT_EQ(-EAGAIN, late_end(_metadata, &late));

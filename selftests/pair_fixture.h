@@ -53,9 +53,21 @@ FIXTURE_VARIANT_ADD(pair, unicast_sqpoll)
 	.flags = 0,
 };
 
+FIXTURE_VARIANT_ADD(pair, multicast_plain)
+{
+	.setup = RING_PLAIN,
+	.flags = IOIPC_F_MULTICAST,
+};
+
 FIXTURE_VARIANT_ADD(pair, multicast_defer)
 {
 	.setup = RING_DEFER,
+	.flags = IOIPC_F_MULTICAST,
+};
+
+FIXTURE_VARIANT_ADD(pair, multicast_sqpoll)
+{
+	.setup = RING_SQPOLL,
 	.flags = IOIPC_F_MULTICAST,
 };
 
@@ -71,27 +83,45 @@ FIXTURE_VARIANT_ADD(pair, broadcast_defer)
 	.flags = IOIPC_F_BROADCAST,
 };
 
-FIXTURE_SETUP(pair)
+FIXTURE_VARIANT_ADD(pair, broadcast_sqpoll)
 {
-	struct ring *sender = &self->peer, *receiver = &self->ring;
+	.setup = RING_SQPOLL,
+	.flags = IOIPC_F_BROADCAST,
+};
+
+static inline void pair_open(struct __test_metadata *_metadata,
+			     struct pair_data *pair, unsigned int setup,
+			     __u32 flags)
+{
+	struct ring *sender = &pair->peer, *receiver = &pair->ring;
 
 #ifdef PAIR_TEST_SENDER
-	sender = &self->ring;
-	receiver = &self->peer;
+	sender = &pair->ring;
+	receiver = &pair->peer;
 #endif
-	ASSERT_EQ(0, ring_open(&self->ring, variant->setup));
-	ASSERT_EQ(0, ring_open(&self->peer, RING_PLAIN));
-	ASSERT_EQ(0, ipc_create(&self->peer, &self->id, variant->flags,
-				PAIR_ENTRIES, PAIR_SIZE));
-	ASSERT_EQ(0, ipc_attach(sender, &self->tx, self->id, IOIPC_SUB_SEND));
-	ASSERT_EQ(0, ipc_attach(receiver, &self->rx, self->id,
+	ASSERT_EQ(0, ring_open(&pair->ring, setup));
+	ASSERT_EQ(0, ring_open(&pair->peer, RING_PLAIN));
+	ASSERT_EQ(0, ipc_create(&pair->peer, &pair->id, flags, PAIR_ENTRIES,
+				PAIR_SIZE));
+	ASSERT_EQ(0, ipc_attach(sender, &pair->tx, pair->id, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, ipc_attach(receiver, &pair->rx, pair->id,
 				IOIPC_SUB_RECV));
+}
+
+static inline void pair_close(struct pair_data *pair)
+{
+	ring_close(&pair->ring);
+	ring_close(&pair->peer);
+}
+
+FIXTURE_SETUP(pair)
+{
+	pair_open(_metadata, self, variant->setup, variant->flags);
 }
 
 FIXTURE_TEARDOWN(pair)
 {
-	ring_close(&self->ring);
-	ring_close(&self->peer);
+	pair_close(self);
 }
 
 #endif /* PAIR_FIXTURE_H */

@@ -182,7 +182,7 @@ static void open_large(struct __test_metadata *_metadata,
 				IOIPC_SUB_RECV));
 }
 
-/* At a quarter of room at the latest a waiting send goes on. */
+/* At a quarter of room a waiting send goes on. */
 TEST_F(pair, a_quarter_of_room_is_enough)
 {
 	enum { ENTRIES = 64 };
@@ -197,8 +197,12 @@ TEST_F(pair, a_quarter_of_room_is_enough)
 	send_value(ring, large.tx.id, &value, IOIPC_SEND_WAIT);
 	ASSERT_EQ(0, ring_submit(ring));
 	ASSERT_EQ(0, fdinfo_wait(large.tx.fd, SENDS_WAITING, 1));
-	for (i = 0; i < ENTRIES / 4; i++)
+	for (i = 0; i < ENTRIES / 4 - 1; i++)
 		ASSERT_EQ(i, ipc_recv_u32(&self->peer, large.rx.id));
+	/* Not for less: so many messages cost one wake-up. */
+	EXPECT_TRUE(ring_quiet(ring, QUIET_MS));
+	EXPECT_EQ(0, fdinfo_value(large.tx.fd, ROOM_WAKEUPS));
+	ASSERT_EQ(i++, ipc_recv_u32(&self->peer, large.rx.id));
 	expect_next(_metadata, ring, value, 4);
 	for (; i <= ENTRIES; i++)
 		ASSERT_EQ(i, ipc_recv_u32(&self->peer, large.rx.id));
@@ -504,25 +508,54 @@ static void receive_until_one_is_done(struct __test_metadata *_metadata,
 	}
 }
 
-/*
- * Eight senders that never stop: each has its part of the room. One kind of
- * channel is enough, and polling threads compete for few processors.
- */
-TEST_F_TIMEOUT(pair, nobody_starves, 600)
+FIXTURE(race)
+{
+	struct ring ring;	/* receives */
+	struct sub rx;
+	__u32 id;
+};
+
+/* One kind of channel is enough, and polling threads compete for processors. */
+FIXTURE_VARIANT(race)
+{
+	unsigned int setup;	/* of the senders */
+};
+
+FIXTURE_VARIANT_ADD(race, plain)
+{
+	.setup = RING_PLAIN,
+};
+
+FIXTURE_VARIANT_ADD(race, defer)
+{
+	.setup = RING_DEFER,
+};
+
+FIXTURE_SETUP(race)
+{
+	ASSERT_EQ(0, ring_open(&self->ring, RING_PLAIN));
+	ASSERT_EQ(0, ipc_create(&self->ring, &self->id, 0, 64, 4));
+	ASSERT_EQ(0, ipc_attach(&self->ring, &self->rx, self->id,
+				IOIPC_SUB_RECV));
+}
+
+FIXTURE_TEARDOWN(race)
+{
+	ring_close(&self->ring);
+}
+
+/* Eight senders that never stop: each has its part of the room. */
+TEST_F_TIMEOUT(race, nobody_starves, 600)
 {
 	enum { SHARE = 10000 };
 	struct sender_log *log = shared_alloc(SENDERS * sizeof(*log));
 	struct race race = {};
-	struct large large;
 	struct gate go;
 	pid_t pid[SENDERS];
 	int i;
 
-	if (variant->flags || variant->setup & IORING_SETUP_SQPOLL)
-		return;
 	ASSERT_NE(NULL, log);
 	ASSERT_EQ(0, gate_init(&go));
-	open_large(_metadata, self, &large, 0, 64, 4);
 	for (i = 0; i < SENDERS; i++) {
 		pid[i] = child_start();
 		ASSERT_LE(0, pid[i]);
@@ -530,11 +563,11 @@ TEST_F_TIMEOUT(pair, nobody_starves, 600)
 			continue;
 		if (gate_wait(&go))
 			_exit(13);
-		stream(variant->setup, large.id, i << 24, 1 << 24, &log[i]);
+		stream(variant->setup, self->id, i << 24, 1 << 24, &log[i]);
 	}
 	for (i = 0; i < SENDERS; i++)
 		gate_open(&go);
-	receive_until_one_is_done(_metadata, &self->peer, &large.rx, &race,
+	receive_until_one_is_done(_metadata, &self->ring, &self->rx, &race,
 				  SHARE);
 	for (i = 0; i < SENDERS; i++) {
 		child_kill(pid[i]);
@@ -546,48 +579,85 @@ TEST_F_TIMEOUT(pair, nobody_starves, 600)
 }
 
 /*
+ * A pair whose sender's deferred work does not run before this task has it run:
+ * other rings' woken sends go on while the task does something else.
+ */
+FIXTURE(late)
+{
+	struct pair_data pair;
+};
+
+FIXTURE_VARIANT(late)
+{
+	__u32 flags;
+};
+
+FIXTURE_VARIANT_ADD(late, unicast)
+{
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(late, multicast)
+{
+	.flags = IOIPC_F_MULTICAST,
+};
+
+FIXTURE_VARIANT_ADD(late, broadcast)
+{
+	.flags = IOIPC_F_BROADCAST,
+};
+
+FIXTURE_SETUP(late)
+{
+	pair_open(_metadata, &self->pair, RING_DEFER, variant->flags);
+}
+
+FIXTURE_TEARDOWN(late)
+{
+	pair_close(&self->pair);
+}
+
+/*
  * Room for which a waiting send has been woken is not for others who do not
  * wait; but if it does not come until a whole ring has been sent, they go on.
  */
-TEST_F(pair, room_is_left_to_the_woken)
+TEST_F(late, room_is_left_to_the_woken)
 {
-	struct ring *ring = &self->ring;
+	struct pair_data *pair = &self->pair;
+	struct ring *ring = &pair->ring;
 	__u32 value = PAIR_ENTRIES, i;
 
-	/* With others it goes on before this task does. */
-	if (variant->setup != RING_DEFER)
-		return;
-	fill(_metadata, self);
-	send_value(ring, self->tx.id, &value, IOIPC_SEND_WAIT);
+	fill(_metadata, pair);
+	send_value(ring, pair->tx.id, &value, IOIPC_SEND_WAIT);
 	ASSERT_EQ(0, ring_submit(ring));
-	ASSERT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 1));
+	ASSERT_EQ(0, fdinfo_wait(pair->tx.fd, SENDS_WAITING, 1));
 	/* A quarter, for which it is woken; one slot of that is its own. */
 	for (i = 0; i < 2; i++)
-		ASSERT_EQ(i, ipc_recv_u32(&self->peer, self->rx.id));
-	EXPECT_EQ(4, ipc_send_u32(&self->peer, self->id, 98));
-	EXPECT_EQ(-ENOBUFS, ipc_send_u32(&self->peer, self->id, 99));
+		ASSERT_EQ(i, ipc_recv_u32(&pair->peer, pair->rx.id));
+	EXPECT_EQ(4, ipc_send_u32(&pair->peer, pair->id, 98));
+	EXPECT_EQ(-ENOBUFS, ipc_send_u32(&pair->peer, pair->id, 99));
 	expect_next(_metadata, ring, value, 4);
 	for (; i < PAIR_ENTRIES; i++)
-		ASSERT_EQ(i, ipc_recv_u32(&self->peer, self->rx.id));
-	EXPECT_EQ(98, ipc_recv_u32(&self->peer, self->rx.id));
-	EXPECT_EQ(value, ipc_recv_u32(&self->peer, self->rx.id));
+		ASSERT_EQ(i, ipc_recv_u32(&pair->peer, pair->rx.id));
+	EXPECT_EQ(98, ipc_recv_u32(&pair->peer, pair->rx.id));
+	EXPECT_EQ(value, ipc_recv_u32(&pair->peer, pair->rx.id));
 
 	/* Also when everything has been received. */
-	fill(_metadata, self);
-	send_value(ring, self->tx.id, &value, IOIPC_SEND_WAIT);
+	fill(_metadata, pair);
+	send_value(ring, pair->tx.id, &value, IOIPC_SEND_WAIT);
 	ASSERT_EQ(0, ring_submit(ring));
-	ASSERT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 1));
-	drain(_metadata, self, &self->peer, 0, PAIR_ENTRIES);
+	ASSERT_EQ(0, fdinfo_wait(pair->tx.fd, SENDS_WAITING, 1));
+	drain(_metadata, pair, &pair->peer, 0, PAIR_ENTRIES);
 	for (i = 0; i < PAIR_ENTRIES - 1; i++)
-		EXPECT_EQ(4, ipc_send_u32(&self->peer, self->id, i));
-	EXPECT_EQ(-ENOBUFS, ipc_send_u32(&self->peer, self->id, i));
-	drain(_metadata, self, &self->peer, 0, PAIR_ENTRIES - 1);
+		EXPECT_EQ(4, ipc_send_u32(&pair->peer, pair->id, i));
+	EXPECT_EQ(-ENOBUFS, ipc_send_u32(&pair->peer, pair->id, i));
+	drain(_metadata, pair, &pair->peer, 0, PAIR_ENTRIES - 1);
 	/* With the first of these a whole ring has been sent. */
 	for (i = 0; i < PAIR_ENTRIES; i++)
-		EXPECT_EQ(4, ipc_send_u32(&self->peer, self->id, i));
-	drain(_metadata, self, &self->peer, 0, PAIR_ENTRIES);
+		EXPECT_EQ(4, ipc_send_u32(&pair->peer, pair->id, i));
+	drain(_metadata, pair, &pair->peer, 0, PAIR_ENTRIES);
 	expect_next(_metadata, ring, value, 4);
-	EXPECT_EQ(value, ipc_recv_u32(&self->peer, self->rx.id));
+	EXPECT_EQ(value, ipc_recv_u32(&pair->peer, pair->rx.id));
 }
 
 /* Two waiting sends, woken for a quarter of the ring, that have not run yet. */
@@ -607,32 +677,30 @@ static void woken_and_late(struct __test_metadata *_metadata,
 }
 
 /* Who polls is told of room that is for others only when it no longer is. */
-TEST_F(pair, pollers_hear_of_room_that_is_left)
+TEST_F(late, pollers_hear_of_room_that_is_left)
 {
 	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
 	static const __u32 value[2] = { 100, 101 };
-	struct ring *ring = &self->ring;
+	struct pair_data *pair = &self->pair;
+	struct ring *ring = &pair->ring;
 	struct io_uring_cqe cqe;
 	int epoll = epoll_create1(0), i;
 	struct io_uring_sqe *sqe;
 	struct ring other;
 	struct sub sub;
 
-	/* With others they go on before this task does. */
-	if (variant->setup != RING_DEFER)
-		return;
 	ASSERT_LE(0, epoll);
 	ASSERT_EQ(0, ring_open(&other, RING_PLAIN));
-	ASSERT_EQ(0, ipc_attach(&other, &sub, self->id, IOIPC_SUB_SEND));
-	fill(_metadata, self);
-	drain(_metadata, self, ring, 0, PAIR_ENTRIES);
+	ASSERT_EQ(0, ipc_attach(&other, &sub, pair->id, IOIPC_SUB_SEND));
+	fill(_metadata, pair);
+	drain(_metadata, pair, ring, 0, PAIR_ENTRIES);
 	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, sub.fd, &event));
 	ASSERT_EQ(1, epoll_wait(epoll, &event, 1, 0));
-	fill(_metadata, self);
+	fill(_metadata, pair);
 	ASSERT_EQ(-ENOBUFS, ipc_send_u32(&other, sub.id, 1));
-	drain(_metadata, self, ring, 0, PAIR_ENTRIES);
+	drain(_metadata, pair, ring, 0, PAIR_ENTRIES);
 	ASSERT_EQ(1, epoll_wait(epoll, &event, 1, 0));
-	woken_and_late(_metadata, self, value);
+	woken_and_late(_metadata, pair, value);
 	/* Neither by epoll, nor by a request, which is told what is there. */
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	sqe = ring_sqe(&other);
@@ -648,7 +716,7 @@ TEST_F(pair, pollers_hear_of_room_that_is_left)
 		ASSERT_EQ(0, ring_next(ring, &cqe));
 		EXPECT_EQ(cqe.user_data == 9 ? 2 : -ECANCELED, cqe.res);
 	}
-	EXPECT_EQ(0, fdinfo_value(self->tx.fd, SENDS_WAITING));
+	EXPECT_EQ(0, fdinfo_value(pair->tx.fd, SENDS_WAITING));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 1000));
 	ASSERT_EQ(0, ring_next(&other, &cqe));
 	EXPECT_EQ(7U, cqe.user_data);
@@ -658,34 +726,33 @@ TEST_F(pair, pollers_hear_of_room_that_is_left)
 }
 
 /* A send that fails for one in front of it is no reason to hear nothing more. */
-TEST_F(pair, pollers_hear_behind_a_waiting_send)
+TEST_F(late, pollers_hear_behind_a_waiting_send)
 {
 	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
-	struct ring *ring = &self->ring;
+	struct pair_data *pair = &self->pair;
+	struct ring *ring = &pair->ring;
 	int epoll = epoll_create1(0);
 	struct io_uring_cqe cqe;
 	__u32 value = 100, behind = 101, i;
 
-	if (variant->setup != RING_DEFER)
-		return;
 	ASSERT_LE(0, epoll);
-	fill(_metadata, self);
-	send_value(ring, self->tx.id, &value, IOIPC_SEND_WAIT);
+	fill(_metadata, pair);
+	send_value(ring, pair->tx.id, &value, IOIPC_SEND_WAIT);
 	ASSERT_EQ(0, ring_submit(ring));
-	ASSERT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 1));
-	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, self->tx.fd, &event));
+	ASSERT_EQ(0, fdinfo_wait(pair->tx.fd, SENDS_WAITING, 1));
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, pair->tx.fd, &event));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
-	ASSERT_EQ(0U, ipc_recv_u32(&self->peer, self->rx.id));
+	ASSERT_EQ(0U, ipc_recv_u32(&pair->peer, pair->rx.id));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
 	/* Not past the one that waits, which gets on by that. */
-	send_value(ring, self->tx.id, &behind, 0);
+	send_value(ring, pair->tx.id, &behind, 0);
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, ring_next(ring, &cqe));
 		EXPECT_EQ(cqe.user_data == behind ? -ENOBUFS : 4, cqe.res);
 	}
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	for (i = 1; i < PAIR_ENTRIES; i++)
-		ASSERT_EQ(i, ipc_recv_u32(&self->peer, self->rx.id));
+		ASSERT_EQ(i, ipc_recv_u32(&pair->peer, pair->rx.id));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 1000));
 	close(epoll);
 }
