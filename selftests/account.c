@@ -251,6 +251,49 @@ TEST_F(memcg, creator_pays)
 	EXPECT_GE(a + SLACK, memory_at_most(self->a, a + SLACK));
 }
 
+/* Who attaches pays for what that takes: not much, but nobody counts it. */
+TEST_F(memcg, subscribers_are_their_own)
+{
+	enum { CHANNELS = 8, EACH = 1000, LEAST = 700 };
+	struct rlimit many = { CHANNELS * EACH + 64, CHANNELS * EACH + 64 };
+	unsigned long long a, b;
+	__u32 id[CHANNELS];
+	struct gate ready, done;
+	struct ring ring;
+	struct sub sub;
+	pid_t pid;
+	int i;
+
+	ASSERT_EQ(0, gate_init(&ready));
+	ASSERT_EQ(0, gate_init(&done));
+	ASSERT_EQ(0, join(self->a));
+	for (i = 0; i < CHANNELS; i++)
+		ASSERT_EQ(0, ipc_create(&self->ring, &id[i], 0, 1, 4));
+	a = memory_current(self->a);
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ASSERT_EQ(0, join(self->b));
+		ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &many));
+		ASSERT_EQ(0, ring_open(&ring, variant->setup));
+		b = memory_current(self->b);
+		for (i = 0; i < CHANNELS * EACH; i++) {
+			ASSERT_EQ(0, ipc_attach(&ring, &sub, id[i % CHANNELS],
+						IOIPC_SUB_BOTH));
+			close(sub.fd);
+		}
+		/* The file, and most of all the member. */
+		EXPECT_LE(b + i * LEAST, memory_current(self->b));
+		gate_open(&ready);
+		gate_wait(&done);
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(0, gate_wait(&ready));
+	EXPECT_GE(a + SLACK, memory_current(self->a));
+	gate_open(&done);
+	EXPECT_EQ(0, child_wait(pid));
+}
+
 TEST_F(memcg, no_leak_in_200_cycles)
 {
 	unsigned long long before = 0;
