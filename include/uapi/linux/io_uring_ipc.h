@@ -243,7 +243,7 @@ struct io_uring_ipc_channel_create {
  * other rings, where the channel's names are or were visible: a reader that has
  * stopped, say, and holds senders up ("ipc-slowest" in the fdinfo of any
  * channel_fd). Such a subscriber's requests end with -ENOENT from then on, also
- * those that are under way and still wait for their memory. Its
+ * those that are under way and still wait for their memory, and so does mmap(2). Its
  * mappings stay; and it may attach again if the channel's mode, or a descriptor
  * that it has of another subscriber, lets it. Its ring still has to DETACH it, for
  * the id to be free. -EPERM without the right, -ENOENT for any other id that names
