@@ -323,9 +323,9 @@ void *helper_vmap_new_pages(size_t nr_pages)
 	return memory;
 }
 
-/* A copy of memory that others may be writing: parts of it may be of any age. */
 void helper_copy_changing(void *to, const void *from, size_t len)
 {
+	/* Others may be writing: parts of the copy may be of any age. */
 	data_race(memcpy(to, from, len));
 }
 

@@ -278,8 +278,9 @@ static void *flip(void *arg)
 	struct io_uring_sqe *sqe;
 
 	while ((sqe = flipper->sqe)) {
-		*(volatile __u16 *)&sqe->personality = flipper->personality;
-		*(volatile __u16 *)&sqe->personality = 0;
+		__atomic_store_n(&sqe->personality, flipper->personality,
+				 __ATOMIC_RELAXED);
+		__atomic_store_n(&sqe->personality, 0, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
