@@ -14,6 +14,8 @@ const LIMIT: u64 = 24 << 20;
 /// What the process leaves to the others.
 const SPARE: u64 = 256 << 10;
 const CHUNK: usize = 1 << 20;
+/// How often it looks whether somebody has found too little: there are slow kernels.
+const PATIENCE: u32 = 100;
 
 /// How often memory was short.
 #[derive(Default)]
@@ -22,6 +24,25 @@ pub struct Shortage {
     pub refused: u64,
     /// A process was killed for memory.
     pub kills: u64,
+}
+
+impl Shortage {
+    fn of(group: &Path) -> Result<Self> {
+        let events = fs::read_to_string(group.join("memory.events"))?;
+        let number = |name| {
+            events
+                .lines()
+                .filter_map(|line| line.split_once(' '))
+                .find(|(key, _)| *key == name)
+                .and_then(|(_, number)| number.parse().ok())
+                .with_context(|| format!("memory.events without {name}"))
+        };
+
+        Ok(Self {
+            refused: number("max")?,
+            kills: number("oom_kill")?,
+        })
+    }
 }
 
 pub struct Pressure {
@@ -74,20 +95,7 @@ impl Pressure {
 
     /// What there has been so far.
     pub fn shortage(&self) -> Result<Shortage> {
-        let events = fs::read_to_string(self.group.join("memory.events"))?;
-        let number = |name| {
-            events
-                .lines()
-                .filter_map(|line| line.split_once(' '))
-                .find(|(key, _)| *key == name)
-                .and_then(|(_, number)| number.parse().ok())
-                .with_context(|| format!("memory.events without {name}"))
-        };
-
-        Ok(Shortage {
-            refused: number("max")?,
-            kills: number("oom_kill")?,
-        })
+        Shortage::of(&self.group)
     }
 }
 
@@ -103,7 +111,8 @@ impl Drop for Pressure {
     }
 }
 
-/// Takes all but a little of the group's memory, gives a quarter of it back, and again.
+/// Takes all but a little of the group's memory, gives a quarter of it back when somebody has found
+/// too little, or nobody does, and again.
 pub fn hog(group: &Path) -> Result<()> {
     let left = || -> Result<u64> {
         let number = |name: &str| -> Result<u64> {
@@ -125,7 +134,13 @@ pub fn hog(group: &Path) -> Result<()> {
             taken.push(vec![1; chunk]);
             continue;
         }
-        thread::sleep(Duration::from_millis(20));
+        let before = Shortage::of(group)?.refused;
+        for _ in 0..PATIENCE {
+            thread::sleep(Duration::from_millis(20));
+            if Shortage::of(group)?.refused != before {
+                break;
+            }
+        }
         taken.truncate(taken.len() * 3 / 4);
         thread::sleep(Duration::from_millis(5));
     }
