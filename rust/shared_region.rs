@@ -20,10 +20,10 @@ use pin_init::Zeroable;
 ///
 /// # Invariants
 ///
-/// `nr_slots`, a power of two, slots lie at [`Self::SLOTS`], and after them, at `cells`, as many
+/// `mask + 1`, a power of two, slots lie at [`Self::SLOTS`], and after them, at `cells`, as many
 /// cells of `stride` bytes. All are within `size` bytes, a multiple of the page size.
 pub(crate) struct Layout<S> {
-    nr_slots: usize,
+    mask: u64,
     cells: usize,
     stride: usize,
     size: usize,
@@ -55,7 +55,7 @@ impl<S> Layout<S> {
 
         // INVARIANT: Each part starts where the one before it ends, or later.
         Some(Self {
-            nr_slots,
+            mask: nr_slots as u64 - 1,
             cells,
             stride,
             size,
@@ -84,12 +84,11 @@ impl<S> Layout<S> {
 ///
 /// # Invariants
 ///
-/// - `memory` is `layout.size` bytes of mapped pages that this owns; a header lies at its start.
-/// - `mask + 1` is `layout.nr_slots`.
+/// `memory` is `layout.size` bytes of mapped pages that this owns; a header lies at its start, and
+/// slots and cells where `layout` says.
 pub(crate) struct SharedRegion<H, S> {
     memory: NonNull<u8>,
     layout: Layout<S>,
-    mask: u64,
     _parts: PhantomData<(H, S)>,
 }
 
@@ -116,7 +115,6 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
         Ok(Self {
             memory,
             layout,
-            mask: layout.nr_slots as u64 - 1,
             _parts: PhantomData,
         })
     }
@@ -134,14 +132,14 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
 
     #[inline(always)]
     fn index(&self, position: u64) -> usize {
-        (position & self.mask) as usize
+        (position & self.layout.mask) as usize
     }
 
     /// The slot of `position`.
     #[inline(always)]
     pub(crate) fn slot(&self, position: u64) -> &S {
-        // SAFETY: By the type's invariants `mask + 1` slots lie at `Layout::<S>::SLOTS`, of zero bytes
-        // at first, which are an `S`; they are only ever shared.
+        // SAFETY: By the invariants of both types `layout.mask + 1` slots lie there, of zero bytes at
+        // first, which are an `S`; they are only ever shared.
         unsafe {
             self.memory
                 .add(Layout::<S>::SLOTS)
@@ -160,7 +158,7 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
 
     #[inline(always)]
     fn cell(&self, position: u64) -> NonNull<u8> {
-        // SAFETY: By the type's invariants `mask + 1` cells lie at `layout.cells`.
+        // SAFETY: By the invariants of both types `layout.mask + 1` cells lie at `layout.cells`.
         unsafe {
             self.memory
                 .add(self.layout.cells)
