@@ -351,8 +351,7 @@ impl Run<'_> {
     }
 
     fn attach(&mut self, attach: &Attach) -> i32 {
-        let known =
-            abi::SUB_BOTH | abi::SUB_REPLAY | abi::SUB_LOSSY | abi::SUB_FROM_FD | abi::SUB_EVENTS;
+        let known = abi::SUB_ALL;
         // One in eight has bits that nobody knows.
         let flags = u32::from(attach.flags) & if attach.flags < 224 { known } else { 255 };
         let from_fd = flags & abi::SUB_FROM_FD != 0;

@@ -50,6 +50,8 @@ pub const SUB_LOSSY: u32 = 1 << 3;
 pub const SUB_FROM_FD: u32 = 1 << 4;
 /// A receiver is told of others that come and go.
 pub const SUB_EVENTS: u32 = 1 << 6;
+/// All of these.
+pub const SUB_ALL: u32 = SUB_BOTH | SUB_REPLAY | SUB_LOSSY | SUB_FROM_FD | SUB_EVENTS;
 
 /// A full ring: wait for room (`sqe->ioprio` of [`OP_SEND`]).
 pub const SEND_WAIT: u16 = 1 << 0;
