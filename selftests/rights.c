@@ -197,32 +197,53 @@ TEST_F(ring, supplementary_group)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
+/* A process with two channels, the first of which has the key. */
+struct owner {
+	__u32 *id;
+	struct gate ready, done;
+	pid_t pid;
+};
+
+static void owner_start(struct __test_metadata *_metadata, struct owner *owner,
+			gid_t gid, unsigned int setup, __u32 mode)
+{
+	struct ring ring;
+
+	owner->id = shared_alloc(2 * sizeof(*owner->id));
+	ASSERT_NE(NULL, owner->id);
+	ASSERT_EQ(0, gate_init(&owner->ready));
+	ASSERT_EQ(0, gate_init(&owner->done));
+	owner->pid = child_start();
+	ASSERT_LE(0, owner->pid);
+	if (!owner->pid) {
+		ASSERT_EQ(0, become(OWNER, gid));
+		ASSERT_EQ(0, ring_open(&ring, setup));
+		ASSERT_EQ(0, ipc_create_key(&ring, &owner->id[0], 0, 4, 4,
+					    mode, KEY));
+		ASSERT_EQ(0, ipc_create_key(&ring, &owner->id[1], 0, 4, 4,
+					    mode, 0));
+		gate_open(&owner->ready);
+		gate_wait(&owner->done);
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(0, gate_wait(&owner->ready));
+}
+
+static void owner_end(struct __test_metadata *_metadata, struct owner *owner)
+{
+	gate_open(&owner->done);
+	EXPECT_EQ(0, child_wait(owner->pid));
+}
+
 TEST_F(ring, destroy_is_for_the_owner)
 {
 	struct ring *root = &self->ring;
-	struct gate ready, done;
-	__u32 *id = shared_alloc(4096);
+	struct owner owner;
 	struct sub sub;
-	pid_t pid;
+	__u32 *id;
 
-	ASSERT_NE(NULL, id);
-	ASSERT_EQ(0, gate_init(&ready));
-	ASSERT_EQ(0, gate_init(&done));
-	pid = child_start();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		struct ring owner;
-
-		ASSERT_EQ(0, become(OWNER, GROUP));
-		ASSERT_EQ(0, ring_open(&owner, variant->setup));
-		ASSERT_EQ(0, ipc_create_key(&owner, &id[0], 0, 4, 4, 0666,
-					    KEY));
-		ASSERT_EQ(0, ipc_create_key(&owner, &id[1], 0, 4, 4, 0666, 0));
-		gate_open(&ready);
-		gate_wait(&done);
-		_exit(0);
-	}
-	ASSERT_EQ(0, gate_wait(&ready));
+	owner_start(_metadata, &owner, GROUP, variant->setup, 0666);
+	id = owner.id;
 	/* Full rights to use it are no right to end it. */
 	AS(STRANGER, STRANGER,
 	   EXPECT_EQ(-EPERM, ipc_destroy(ring, id[0]));
@@ -238,8 +259,7 @@ TEST_F(ring, destroy_is_for_the_owner)
 	EXPECT_EQ(-EPIPE, ipc_send_u32(root, sub.id, 3));
 	EXPECT_EQ(0, ipc_destroy(root, id[1]));
 	AS(OWNER, STRANGER, EXPECT_EQ(-ENOENT, ipc_destroy(ring, id[1])));
-	gate_open(&done);
-	EXPECT_EQ(0, child_wait(pid));
+	owner_end(_metadata, &owner);
 }
 
 /* A stranger cannot destroy what root made either. */
@@ -300,30 +320,15 @@ static int use_in_container(unsigned int first, __u32 id)
 /* Root of a container is root over its own users' channels, and no others. */
 TEST_F(ring, root_of_a_container)
 {
-	__u32 *id = shared_alloc(sizeof(*id));
-	struct gate ready, done;
-	struct ring owner;
-	pid_t pid;
+	struct owner owner;
+	__u32 id;
 
-	ASSERT_NE(NULL, id);
-	ASSERT_EQ(0, gate_init(&ready));
-	ASSERT_EQ(0, gate_init(&done));
-	pid = child_start();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		ASSERT_EQ(0, become(OWNER, OWNER));
-		ASSERT_EQ(0, ring_open(&owner, variant->setup));
-		ASSERT_EQ(0, ipc_create(&owner, id, 0, 4, 4));
-		gate_open(&ready);
-		gate_wait(&done);
-		_exit(_metadata->exit_code);
-	}
-	ASSERT_EQ(0, gate_wait(&ready));
-	EXPECT_EQ(NO_ATTACH | NO_DESTROY, use_in_container(OWNER + 1, *id));
-	EXPECT_EQ(0, use_in_container(OWNER - 1, *id));
-	EXPECT_EQ(-ENOENT, ipc_destroy(&self->ring, *id));
-	gate_open(&done);
-	EXPECT_EQ(0, child_wait(pid));
+	owner_start(_metadata, &owner, OWNER, variant->setup, 0600);
+	id = owner.id[0];
+	EXPECT_EQ(NO_ATTACH | NO_DESTROY, use_in_container(OWNER + 1, id));
+	EXPECT_EQ(0, use_in_container(OWNER - 1, id));
+	EXPECT_EQ(-ENOENT, ipc_destroy(&self->ring, id));
+	owner_end(_metadata, &owner);
 }
 
 static int change_ids(uid_t uid)
