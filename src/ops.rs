@@ -29,7 +29,11 @@ use kernel::{
     fs::File,
     global_lock,
     prelude::*,
-    sync::{aref::ARef, GlobalGuard},
+    sync::{
+        aref::ARef,
+        atomic::{Atomic, Relaxed},
+        GlobalGuard, //
+    },
     uaccess::UserPtr,
 };
 
@@ -76,13 +80,20 @@ static OPERATIONS: Operations = Operations(bindings::io_uring_ipc_ops {
     cleanup: Some(cleanup),
 });
 
+/// Whether the module has been made known to io_uring before.
+static REGISTERED: Atomic<bool> = Atomic::new(false);
+
 /// The module's being known to io_uring.
 pub(crate) struct Registration(());
 
 impl Registration {
-    /// Makes the module known to io_uring; `EBUSY` where another one is. Once in a module's life.
+    /// Makes the module known to io_uring; `EBUSY` where it or another one is. Once in a module's
+    /// life.
     pub(crate) fn new() -> Result<Self> {
-        // SAFETY: This is the one call in the module's life, and nobody has used the lock yet.
+        if REGISTERED.xchg(true, Relaxed) {
+            return Err(EBUSY);
+        }
+        // SAFETY: Nobody comes here twice, and before this nobody has used the lock.
         unsafe { REGISTRY.init() };
         *REGISTRY.lock() = Some(Registry::new(crate::max_user_channels()));
         // SAFETY: The table is valid for as long as the module is loaded.
@@ -235,11 +246,11 @@ fn prepare_recv(req: &NewRequest, sqe: &SharedSqe) -> Result {
     Ok(())
 }
 
-/// What the request's ring has attached under an id. For `prep` handlers.
+/// What the request's ring has attached under an id.
 #[inline(always)]
-fn attached(req: &Request, id: u32) -> Option<&ARef<File>> {
-    // SAFETY: `prep()` is called with `uring_lock` held, for a ring with a table, and nobody
-    // changes it meanwhile.
+fn attached(req: &NewRequest, id: u32) -> Option<&ARef<File>> {
+    // SAFETY: A new request is in `prep()`, which is called with `uring_lock` held, for a ring with
+    // a table, and nobody changes it meanwhile.
     unsafe { &*handles(req.ring()) }.subscriber(id)
 }
 
@@ -265,9 +276,8 @@ unsafe fn subscriber<'a, C>(req: Prepared<'a, C>) -> &'a Subscriber {
 ///
 /// Called by the hooks only, for a request that `prep()` has given a file.
 unsafe extern "C" fn issue(req: *mut bindings::io_kiocb, flags: c_uint) -> c_int {
-    let flags = IssueFlags::new(flags);
-    // SAFETY: The core has handed us the request for this call.
-    let req = unsafe { Request::from_raw(req) };
+    // SAFETY: So the core calls us, with this request, which it has handed us for this call.
+    let (flags, req) = unsafe { (IssueFlags::new(flags), Request::from_raw(req)) };
 
     // Two functions, so that the registers of one are not kept for the other.
     if req.opcode() == uapi::OP_SEND {
@@ -283,7 +293,7 @@ unsafe extern "C" fn issue(req: *mut bindings::io_kiocb, flags: c_uint) -> c_int
 ///
 /// `prep()` has made the request, an `IORING_OP_IPC_SEND`, ready.
 #[inline(never)]
-unsafe fn issue_send(req: &Request, flags: IssueFlags) -> c_int {
+unsafe fn issue_send(req: &Request, flags: IssueFlags<'_>) -> c_int {
     // SAFETY: By the function's contract; for this opcode it has kept a `SendCommand`.
     let req = unsafe { Prepared::new(req) };
     // SAFETY: By the function's contract.
@@ -296,7 +306,7 @@ unsafe fn issue_send(req: &Request, flags: IssueFlags) -> c_int {
 ///
 /// `prep()` has made the request, an `IORING_OP_IPC_RECV`, ready.
 #[inline(never)]
-unsafe fn issue_recv(req: &Request, flags: IssueFlags) -> c_int {
+unsafe fn issue_recv(req: &Request, flags: IssueFlags<'_>) -> c_int {
     // SAFETY: By the function's contract; for this opcode it has kept a `RecvCommand`.
     let req = unsafe { Prepared::new(req) };
     // SAFETY: By the function's contract.

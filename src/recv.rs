@@ -7,7 +7,7 @@ use super::{
     member::{Member, MAX_WAITING},
     rfl::{
         inode::Access,
-        io_uring::{IssueFlags, NewRequest, Outcome, Prepared, Request, Sqe},
+        io_uring::{IssueFlags, NewRequest, Outcome, Prepared, Request, Sqe, UringLocked},
         user_buffer::UserBuffer, //
     },
     ring::Found,
@@ -118,7 +118,7 @@ impl RecvCommand {
 pub(crate) fn issue(
     req: Prepared<'_, RecvCommand>,
     subscriber: &Subscriber,
-    flags: IssueFlags,
+    flags: IssueFlags<'_>,
 ) -> Outcome {
     if subscriber.member.service.notices {
         return issue_noticed(req, subscriber, flags);
@@ -131,7 +131,7 @@ pub(crate) fn issue(
 fn issue_noticed(
     req: Prepared<'_, RecvCommand>,
     subscriber: &Subscriber,
-    flags: IssueFlags,
+    flags: IssueFlags<'_>,
 ) -> Outcome {
     Receive::<Next<'_>>::new(req, subscriber).issue(flags)
 }
@@ -168,14 +168,16 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     }
 
     #[inline(always)]
-    fn issue(self, flags: IssueFlags) -> Outcome {
+    fn issue(self, flags: IssueFlags<'_>) -> Outcome {
         let (req, command) = (self.req, self.command());
+        let locked = flags.locked();
 
-        if flags.is_worker() && (command.waits() || req.selects_buffer()) {
+        if locked.is_none() && (command.waits() || req.selects_buffer()) {
             // A buffer picked there could not be put back, and a wait there would end with
             // `EAGAIN`.
             return req.send_back();
         }
+        let selecting = locked.filter(|_| req.selects_buffer());
         if command.is_multishot() {
             if self.are_too_many() {
                 return req.complete(Err(EAGAIN), 0);
@@ -186,8 +188,10 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
         self.member().receive_looks();
         let outcome = match self.subscriber.check(Access::Read) {
             Err(error) => req.complete(Err(error), 0),
-            Ok(()) if command.is_multishot() => self.all(flags),
-            Ok(()) => self.one(),
+            Ok(()) => match selecting {
+                Some(locked) if command.is_multishot() => self.all(flags, locked),
+                _ => self.one(selecting),
+            },
         };
 
         if outcome == Outcome::WAIT {
@@ -234,15 +238,15 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             .receive_ends(self.member(), !self.req.has_failed());
     }
 
-    /// Receives one message.
+    /// Receives one message; `selecting` a buffer is for who holds the ring's lock.
     #[inline(always)]
-    fn one(self) -> Outcome {
-        match self.next() {
+    fn one(self, selecting: Option<UringLocked<'_>>) -> Outcome {
+        match self.next(selecting) {
             Ok(Some(received)) => self.received(received),
             Ok(None) if self.command().waits() || !self.member().readers.is_active() => {
                 self.nothing()
             }
-            Ok(None) => self.one_for_poller(),
+            Ok(None) => self.one_for_poller(selecting),
             Err(error) => self.req.complete(Err(error), 0),
         }
     }
@@ -250,9 +254,9 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     /// As [`Self::one`], where nothing was found and somebody polls: an edge-triggered poller looks
     /// here, not at `poll`, before it sleeps.
     #[cold]
-    fn one_for_poller(self) -> Outcome {
+    fn one_for_poller(self, selecting: Option<UringLocked<'_>>) -> Outcome {
         self.channel().sleep_for_message(self.member());
-        match self.next() {
+        match self.next(selecting) {
             Ok(Some(received)) => self.received(received),
             Ok(None) => self.nothing(),
             Err(error) => self.req.complete(Err(error), 0),
@@ -276,11 +280,14 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     }
 
     #[inline(always)]
-    fn next(self) -> Result<Option<Received>> {
+    fn next(self, selecting: Option<UringLocked<'_>>) -> Result<Option<Received>> {
         let mut failures = 0;
 
         while let Some(item) = self.find()? {
-            let received = self.receive(item)?;
+            let received = match selecting {
+                Some(locked) => self.receive_to_selected(item, locked)?,
+                None => self.receive(item)?,
+            };
 
             if received.is_some() {
                 return Ok(received);
@@ -302,10 +309,10 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
 
     /// Receives what is there, up to a limit, with a completion for each message.
     #[inline(never)]
-    fn all(self, flags: IssueFlags) -> Outcome {
+    fn all(self, flags: IssueFlags<'_>, locked: UringLocked<'_>) -> Outcome {
         let mut messages = 0;
         let outcome = self
-            .burst(flags, &mut messages)
+            .burst(flags, locked, &mut messages)
             .unwrap_or_else(|error| Some(self.req.complete(Err(error), 0)));
 
         // Once for all of them.
@@ -315,7 +322,12 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
 
     /// Nothing where it is others' turn.
     #[inline(always)]
-    fn burst(self, flags: IssueFlags, messages: &mut u32) -> Result<Option<Outcome>> {
+    fn burst(
+        self,
+        flags: IssueFlags<'_>,
+        locked: UringLocked<'_>,
+        messages: &mut u32,
+    ) -> Result<Option<Outcome>> {
         let mut next = self.find()?;
         let mut failures = 0;
 
@@ -328,7 +340,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             let Some(item) = next else {
                 return Ok(Some(Outcome::WAIT));
             };
-            let received = self.receive(item)?;
+            let received = self.receive_to_selected(item, locked)?;
 
             // An error here is for the next turn: this comes first.
             let behind = self.find();
@@ -346,7 +358,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             };
 
             *messages += 1;
-            if !self.req.post(bytes, cqe_flags) {
+            if !self.req.post(locked, bytes, cqe_flags) {
                 return Ok(Some(self.req.complete(Ok(bytes), cqe_flags)));
             }
             next = behind?;
@@ -376,9 +388,6 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     /// Receives what is next, or nothing where somebody else has got it.
     #[inline(always)]
     fn receive(self, item: Item) -> Result<Option<Received>> {
-        if self.req.selects_buffer() {
-            return self.receive_to_selected(item);
-        }
         let buffer = UserBuffer::new(self.command().addr, self.command().len as usize)?;
 
         Ok(self.copy(item, buffer)?.map(|whole| Received {
@@ -387,11 +396,11 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
         }))
     }
 
+    /// As [`Self::receive`], into a buffer that is picked now.
     #[inline(always)]
-    fn receive_to_selected(self, item: Item) -> Result<Option<Received>> {
-        let selected = self
-            .req
-            .select_buffer(self.command().group, self.command().len)?;
+    fn receive_to_selected(self, item: Item, locked: UringLocked<'_>) -> Result<Option<Received>> {
+        let (group, len) = (self.command().group, self.command().len);
+        let selected = self.req.select_buffer(locked, group, len)?;
         let buffer = selected.buffer();
 
         if self.command().wants_header() && buffer.len() < HEADER_LEN {

@@ -59,8 +59,8 @@ impl SendCommand {
 
 /// Sends a message. Sleeps, for the sender's memory.
 #[inline(always)]
-pub(crate) fn issue(req: Send<'_>, subscriber: &Subscriber, flags: IssueFlags) -> Outcome {
-    if req.command().waits() && flags.is_worker() {
+pub(crate) fn issue(req: Send<'_>, subscriber: &Subscriber, flags: IssueFlags<'_>) -> Outcome {
+    if req.command().waits() && flags.locked().is_none() {
         // A wait there would end with `EAGAIN`, and those behind it are issued by the task.
         return req.send_back();
     }

@@ -254,7 +254,7 @@ impl Receive {
         self
     }
 
-    pub(crate) fn issue(&self, subscriber: &Subscriber, flags: IssueFlags) -> Outcome {
+    pub(crate) fn issue(&self, subscriber: &Subscriber, flags: IssueFlags<'_>) -> Outcome {
         recv::issue(Prepared::new(&self.req, &self.command), subscriber, flags)
     }
 

@@ -6,6 +6,7 @@ use super::user_buffer::UserBuffer;
 use kernel::{bindings, prelude::*};
 use std::{
     cell::{Cell, RefCell},
+    marker::PhantomData,
     ops::Deref,
 };
 
@@ -44,15 +45,20 @@ impl Sqe {
     }
 }
 
+/// Shows that the ring is locked. Here each task has its own.
+#[derive(Clone, Copy)]
+pub(crate) struct UringLocked<'a>(PhantomData<&'a ()>);
+
 /// How a handler is called.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct IssueFlags {
+pub(crate) struct IssueFlags<'a> {
     pub(crate) is_woken_multishot: bool,
+    pub(crate) call: PhantomData<&'a ()>,
 }
 
-impl IssueFlags {
-    pub(crate) fn is_worker(self) -> bool {
-        false
+impl<'a> IssueFlags<'a> {
+    pub(crate) fn locked(self) -> Option<UringLocked<'a>> {
+        Some(UringLocked(self.call))
     }
 
     pub(crate) fn is_woken_multishot(self) -> bool {
@@ -70,7 +76,7 @@ impl Outcome {
     pub(crate) const REQUEUE: Self = Self("requeue");
     const SENT_BACK: Self = Self("sent back");
 
-    pub(crate) fn later(flags: IssueFlags) -> Self {
+    pub(crate) fn later(flags: IssueFlags<'_>) -> Self {
         if flags.is_woken_multishot {
             Self::REQUEUE
         } else {
@@ -139,12 +145,17 @@ impl Request {
         self.needs_cleanup.set(needs);
     }
 
-    pub(crate) fn post(&self, result: u32, _cqe_flags: u32) -> bool {
+    pub(crate) fn post(&self, _: UringLocked<'_>, result: u32, _cqe_flags: u32) -> bool {
         self.posted.borrow_mut().push(result);
         self.posted.borrow().len() < self.cq_room.get()
     }
 
-    pub(crate) fn select_buffer(&self, _group: u16, len: u32) -> Result<SelectedBuffer> {
+    pub(crate) fn select_buffer(
+        &self,
+        _: UringLocked<'_>,
+        _group: u16,
+        len: u32,
+    ) -> Result<SelectedBuffer> {
         let addr = self
             .provided
             .ok_or(Error::from_errno(-(bindings::ENOBUFS as i32)))?;
