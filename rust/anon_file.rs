@@ -100,6 +100,10 @@ pub(crate) fn new<T: AnonFile>(data: KBox<T>) -> Result<ARef<File>> {
 }
 
 /// A file with an inode of its own, which still waits for its data.
+///
+/// # Invariants
+///
+/// There is no other reference to the file, and its operations are those for a `T`.
 pub(crate) struct UnboundFile<T: AnonFile>(ARef<File>, PhantomData<T>);
 
 impl<T: AnonFile> UnboundFile<T> {
@@ -117,13 +121,14 @@ impl<T: AnonFile> UnboundFile<T> {
         }?;
         let inode = Inode::of_new_file(&file, mode);
 
+        // INVARIANT: It has just been made.
         Ok((Self(file, PhantomData), inode))
     }
 
     /// Gives the file its data.
     pub(crate) fn bind(self, data: KBox<T>) -> ARef<File> {
-        // SAFETY: We have the only reference, so nobody else looks at the field; the file becomes
-        // the owner of `data`.
+        // SAFETY: By the type's invariant nobody else looks at the field; the file becomes the
+        // owner of `data`.
         unsafe { (*self.0.as_ptr()).private_data = data.into_foreign() };
         self.0
     }

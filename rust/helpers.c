@@ -325,7 +325,7 @@ void *helper_vmap_new_pages(size_t nr_pages)
 
 void helper_copy_changing(void *to, const void *from, size_t len)
 {
-	/* Others may be writing: parts of the copy may be of any age. */
+	/* Others may use either meanwhile: parts of the copy may be of any age. */
 	data_race(memcpy(to, from, len));
 }
 

@@ -22,7 +22,7 @@ pub(crate) enum Access {
     Write = kernel::bindings::MAY_WRITE,
 }
 
-/// A reference to an inode.
+/// A reference to an inode. Dropping it sleeps.
 ///
 /// # Invariants
 ///
@@ -88,8 +88,8 @@ impl Inode {
 
 impl Drop for Inode {
     fn drop(&mut self) {
-        // SAFETY: By the type's invariant the reference is ours to give back. The last one is
-        // never given back in atomic context: files and channels are dropped where one may sleep.
+        // SAFETY: By the type's invariant the reference is ours to give back. Who owns an inode
+        // drops it where one may sleep.
         unsafe { bindings::helper_dentry_put(self.dentry.as_ptr()) };
     }
 }

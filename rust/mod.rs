@@ -2,7 +2,8 @@
 
 //! Kernel abstractions that the `kernel` crate does not have yet.
 //!
-//! Nothing here knows of IPC channels, and almost all of the module's `unsafe` is here.
+//! Nothing here knows what an IPC channel is: of the hooks there is but a ring's pointer. Almost
+//! all of the module's `unsafe` is here.
 
 pub(crate) mod anon_file;
 pub(crate) mod atomic;

@@ -7,7 +7,7 @@
 //! reference to payload, and headers and slots are made of atomics.
 
 use super::{bindings, user_buffer::UserBuffer};
-use core::{marker::PhantomData, mem::size_of, ptr, ptr::NonNull};
+use core::{marker::PhantomData, mem::size_of, ptr::NonNull};
 use kernel::{
     error::to_result,
     mm::virt::VmaNew,
@@ -94,7 +94,8 @@ pub(crate) struct SharedRegion<H, S> {
 
 // SAFETY: The region owns its memory, and `H` and `S` may be sent.
 unsafe impl<H: Send, S: Send> Send for SharedRegion<H, S> {}
-// SAFETY: `H` and `S` may be shared; payload is only copied, and who may copy when is the user's.
+// SAFETY: `H` and `S` may be shared; payload is only copied, by C, which expects that it changes
+// meanwhile: what was copied then may be of any age.
 unsafe impl<H: Sync, S: Sync> Sync for SharedRegion<H, S> {}
 
 impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
@@ -171,8 +172,15 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
     pub(crate) fn write(&self, position: u64, bytes: &[u8]) {
         let len = bytes.len().min(self.layout.stride);
 
-        // SAFETY: `len` bytes fit the cell, which is our memory and no part of `bytes`.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.cell(position).as_ptr(), len) };
+        // SAFETY: `len` bytes fit the cell, which is our memory and no part of `bytes`. It may be
+        // read meanwhile, by whoever finds out afterwards, which the helper expects.
+        unsafe {
+            bindings::helper_copy_changing(
+                self.cell(position).as_ptr().cast(),
+                bytes.as_ptr().cast(),
+                len,
+            );
+        }
     }
 
     /// Copies `from`, or as much as fits, to the cell of `position`.

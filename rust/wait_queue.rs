@@ -35,6 +35,10 @@ pub(crate) mod events {
 ///
 /// It is a part of the file's data, see [`PollRequest::wait_on`]: whoever is queued holds a
 /// reference to the file, and so the queue is empty when it goes.
+///
+/// # Invariants
+///
+/// `head` is initialised.
 #[pin_data]
 pub(crate) struct WaitQueue {
     #[pin]
@@ -48,6 +52,7 @@ unsafe impl Sync for WaitQueue {}
 
 impl WaitQueue {
     pub(crate) fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
+        // INVARIANT: This initialises it.
         pin_init!(Self {
             // SAFETY: `slot` is ours to initialise, name and key live for ever.
             head <- Opaque::ffi_init(|slot| unsafe {
@@ -64,7 +69,7 @@ impl WaitQueue {
     pub(crate) fn is_active(&self) -> bool {
         let head = self.head.get();
 
-        // SAFETY: The queue is initialised. Others may change the list meanwhile, so its first
+        // SAFETY: By the type's invariant the list is there. Others may change the list meanwhile, so its first
         // pointer is read as a volatile, and only compared.
         unsafe {
             let list = &raw mut (*head).head;
@@ -79,7 +84,7 @@ impl WaitQueue {
     /// in any case that saves them a call of `poll`, but who only polls takes it at its word. Does
     /// not sleep; takes the queue's lock.
     pub(crate) fn wake(&self, events: u32) {
-        // SAFETY: The queue is initialised.
+        // SAFETY: By the type's invariant.
         unsafe { bindings::helper_wake_up_all(self.head.get(), events) };
     }
 

@@ -19,18 +19,22 @@ use core::{
 use kernel::{fs::File, prelude::*, sync::aref::ARef, types::Opaque};
 
 /// A request, in the hands of its opcode's handler.
+///
+/// # Invariants
+///
+/// The request is ours: the core has called a handler with it, and neither touches it nor lets
+/// anybody else do so until that returns, which is after the last reference to this is gone.
 #[repr(transparent)]
 pub(crate) struct Request(Opaque<bindings::io_kiocb>);
 
 impl Request {
     /// # Safety
     ///
-    /// `req` must be a request that the core has handed to a handler, for the time of that call:
-    /// nobody else uses it meanwhile.
+    /// `req` must be a request that the core has handed to a handler, and `'a` within that call.
     #[inline(always)]
     pub(crate) unsafe fn from_raw<'a>(req: *mut bindings::io_kiocb) -> &'a Self {
-        // SAFETY: `Self` has the layout of the request; by the function's contract it is the
-        // caller's alone.
+        // INVARIANT: By the function's contract.
+        // SAFETY: `Self` has the layout of the request, which nobody changes but through this.
         unsafe { &*req.cast() }
     }
 
@@ -209,7 +213,11 @@ impl Request {
     }
 }
 
-/// A request that is being made ready, by `prep`.
+/// A request that is being made ready.
+///
+/// # Invariants
+///
+/// As [`Request`]'s, and the handler is `prep`.
 #[repr(transparent)]
 pub(crate) struct NewRequest(Request);
 
@@ -228,8 +236,8 @@ impl NewRequest {
     /// As [`Request::from_raw`], and the handler must be `prep`.
     #[inline(always)]
     pub(crate) unsafe fn from_raw<'a>(req: *mut bindings::io_kiocb) -> &'a Self {
-        // SAFETY: `Self` has the layout of the request; by the function's contract it is the
-        // caller's alone.
+        // INVARIANT: By the function's contract.
+        // SAFETY: `Self` has the layout of the request, which nobody changes but through this.
         unsafe { &*req.cast() }
     }
 

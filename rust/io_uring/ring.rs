@@ -7,6 +7,10 @@ use core::{ffi::c_void, marker::PhantomData};
 use kernel::types::Opaque;
 
 /// A ring.
+///
+/// # Invariants
+///
+/// It is one of the core's, and lives for as long as there are references to this.
 #[repr(transparent)]
 pub(crate) struct RingContext(Opaque<bindings::io_ring_ctx>);
 
@@ -15,7 +19,8 @@ impl RingContext {
     ///
     /// `ctx` must be a ring that lives for `'a`.
     pub(crate) unsafe fn from_raw<'a>(ctx: *mut bindings::io_ring_ctx) -> &'a Self {
-        // SAFETY: `Self` has the layout of the ring; by the function's contract it lives.
+        // INVARIANT: By the function's contract.
+        // SAFETY: `Self` has the layout of the ring, which lives.
         unsafe { &*ctx.cast() }
     }
 
@@ -26,7 +31,7 @@ impl RingContext {
     /// The caller must hold `uring_lock`.
     #[inline(always)]
     pub(crate) unsafe fn ipc(&self) -> *mut c_void {
-        // SAFETY: The ring lives, and the lock guards the field.
+        // SAFETY: By the type's invariant the ring lives; the lock guards the field.
         unsafe { (*self.0.get()).__bindgen_anon_2.ipc }
     }
 
@@ -36,7 +41,7 @@ impl RingContext {
     ///
     /// The caller must hold `uring_lock`.
     pub(crate) unsafe fn set_ipc(&self, ipc: *mut c_void) {
-        // SAFETY: The ring lives, and the lock guards the field.
+        // SAFETY: By the type's invariant the ring lives; the lock guards the field.
         unsafe { (*self.0.get()).__bindgen_anon_2.ipc = ipc };
     }
 }

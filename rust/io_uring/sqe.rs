@@ -10,6 +10,10 @@ use core::{
 use kernel::{prelude::*, types::Opaque};
 
 /// A submission queue entry, which user space may change at any time.
+///
+/// # Invariants
+///
+/// It is mapped, and aligned, for as long as there are references to this.
 #[repr(transparent)]
 pub(crate) struct SharedSqe(Opaque<bindings::io_uring_sqe>);
 
@@ -20,7 +24,8 @@ impl SharedSqe {
     /// time of that call.
     #[inline(always)]
     pub(crate) unsafe fn from_raw<'a>(sqe: *const bindings::io_uring_sqe) -> &'a Self {
-        // SAFETY: `Self` has the layout of the entry; by the function's contract it is mapped.
+        // INVARIANT: By the function's contract.
+        // SAFETY: `Self` has the layout of the entry, which is mapped.
         unsafe { &*sqe.cast() }
     }
 
@@ -28,8 +33,8 @@ impl SharedSqe {
     #[inline(always)]
     pub(crate) fn copy(&self) -> Sqe {
         let word = |index| {
-            // SAFETY: The entry has eight words, aligned. User space may write it at any time, so
-            // this is a volatile.
+            // SAFETY: The entry has eight words, mapped and aligned by the type's invariant. User
+            // space may write it at any time, so this is a volatile.
             unsafe { ptr::read_volatile(self.0.get().cast::<u64>().add(index)) }
         };
 
