@@ -328,48 +328,64 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
         locked: UringLocked<'_>,
         messages: &mut u32,
     ) -> Result<Option<Outcome>> {
-        let mut next = self.find()?;
+        let mut next = self.look();
         let mut failures = 0;
 
         while *messages != BURST {
-            if next.is_none() && flags.is_woken_multishot() {
-                // Nobody asks `poll` after this turn.
-                self.channel().sleep_for_message(self.member());
-                next = self.find()?;
+            if next.is_none() {
+                next = self.find_late(flags)?;
             }
             let Some(item) = next else {
                 return Ok(Some(Outcome::WAIT));
             };
             let received = self.receive_to_selected(item, locked)?;
 
-            // An error here is for the next turn: this comes first.
-            let behind = self.find();
+            next = self.look();
             let Some(Received { bytes, cqe_flags }) = received else {
-                next = behind?;
                 failures += 1;
                 if self.cannot_keep_up(failures) {
                     break;
                 }
                 continue;
             };
-            let cqe_flags = match behind {
-                Ok(Some(_)) => cqe_flags | CQE_MORE_WAITING,
-                _ => cqe_flags,
+            let cqe_flags = if next.is_some() {
+                cqe_flags | CQE_MORE_WAITING
+            } else {
+                cqe_flags
             };
 
             *messages += 1;
             if !self.req.post(locked, bytes, cqe_flags) {
                 return Ok(Some(self.req.complete(Ok(bytes), cqe_flags)));
             }
-            next = behind?;
         }
         Ok(None)
+    }
+
+    /// As [`Self::find`], for a multishot receive that has found nothing just now.
+    #[inline(never)]
+    fn find_late(self, flags: IssueFlags<'_>) -> Result<Option<Item>> {
+        if self.channel().is_destroyed() {
+            return self.find_last();
+        }
+        if !flags.is_woken_multishot() {
+            return Ok(None);
+        }
+        // Nobody asks `poll` after this turn.
+        self.channel().sleep_for_message(self.member());
+        self.find()
+    }
+
+    /// What comes next, if there is something.
+    #[inline(always)]
+    fn look(self) -> Option<Item> {
+        Item::find(self.channel(), self.member())
     }
 
     /// What comes next, or `EPIPE` where there will be no message any more.
     #[inline(always)]
     fn find(self) -> Result<Option<Item>> {
-        match Item::find(self.channel(), self.member()) {
+        match self.look() {
             None if self.channel().is_destroyed() => self.find_last(),
             found => Ok(found),
         }
@@ -379,7 +395,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     /// before.
     #[cold]
     fn find_last(self) -> Result<Option<Item>> {
-        match Item::find(self.channel(), self.member()) {
+        match self.look() {
             None if !self.channel().has_notice(self.member()) => Err(EPIPE),
             last => Ok(last),
         }

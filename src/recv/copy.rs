@@ -264,6 +264,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
 
         if self.copy_out(found, buffer, len, 0).is_ok() {
             taken.done();
+            drop(busy);
             return Ok(Copied::Whole(self.whole(len)));
         }
         drop(taken);
