@@ -14,9 +14,8 @@
 
 use super::{
     delivery::Mode,
-    member::{Member, DOOR},
-    members::{Members, Population, SleepCounts, Table},
-    notices::Notices,
+    member::Member,
+    members::{Members, Population, SleepCounts},
     rfl::{
         atomic::{full_barrier, Word32, Word64},
         identity::IdentityCell,
@@ -27,7 +26,7 @@ use super::{
         wrapping_array::WrappingArray,
     },
     ring::{Found, Header, Memory, Ring, Slot},
-    uapi::{self, message_flags},
+    uapi,
 };
 use core::mem::size_of;
 use kernel::{
@@ -238,96 +237,6 @@ impl Channel {
         self.members.lock().slowest_before(self.ring.tail())
     }
 
-    /// Adds a member. A receiver starts at the next message sent, or with `replay` (and always
-    /// where receivers compete) at the oldest one held. `ENOENT` where it has been detached before,
-    /// `ENOSPC`, `ENOMEM`. Sleeps.
-    pub(crate) fn join(&self, member: &Arc<Member>, replay: bool) -> Result {
-        loop {
-            let lack = {
-                let mut members = self.members.lock();
-
-                if member.is_detached() {
-                    // By somebody who has guessed its id.
-                    return Err(ENOENT);
-                }
-                if !members.has_spare() {
-                    Lack::Entry(members.len())
-                } else if let Some(places) = members.lacking_places(member) {
-                    Lack::Places(places)
-                } else {
-                    // Under the lock, so that no `reclaim()` overlooks the new cursor. litmus: join
-                    let start = if replay || self.parameters.mode.receivers_compete() {
-                        self.ring.head()
-                    } else {
-                        self.ring.tail()
-                    };
-                    member.cursor.raise(start);
-                    members.insert(member.clone(), self.granted_to(member))?;
-                    self.receivers.store_relaxed(members.nr_receivers() as u32);
-
-                    let next = self.tell(&mut members, member, message_flags::JOIN);
-
-                    // Not of itself.
-                    member.next_notice.store_relaxed(next);
-                    members.wake_noticed(&self.asleep);
-                    return Ok(());
-                }
-            };
-
-            match lack {
-                Lack::Entry(len) => {
-                    let table = Table::larger_than(len, self.parameters.max_subscribers as usize)?;
-                    let rest = self.members.lock().grow(table);
-
-                    drop(rest);
-                }
-                Lack::Places(count) => {
-                    let places = Notices::places(count)?;
-                    let rest = self.members.lock().add_places(places);
-
-                    drop(rest);
-                }
-            }
-        }
-    }
-
-    /// What a member that joins may do without further questions, if it has the right; to be asked
-    /// with the members locked, as [`Self::destroy`] locks them. litmus: granted
-    fn granted_to(&self, member: &Member) -> &'static [Access] {
-        if self.parameters.private || member.id == DOOR {
-            // Who sends through the door has not been asked at all.
-            &[]
-        } else if self.is_destroyed() {
-            &[Access::Read]
-        } else {
-            &[Access::Read, Access::Write]
-        }
-    }
-
-    /// Ends a member's time here: it gets nothing more, and holds up nobody.
-    pub(crate) fn leave(&self, member: &Member) {
-        let removed = {
-            let mut members = self.members.lock();
-            let removed = members.remove(member.id, &self.asleep);
-
-            self.receivers.store_relaxed(members.nr_receivers() as u32);
-            if removed.is_some() {
-                self.tell(&mut members, member, message_flags::LEAVE);
-            } else {
-                // It may be about to join.
-                member.detach();
-            }
-            // It may have been woken for a message that it has not taken. And for the notice.
-            members.wake_all(false, &self.asleep);
-            (removed, members.unused_places())
-        };
-
-        drop(removed);
-        member.wake_for_end();
-        // What waited for it need not be held any longer.
-        self.room_made(1, true);
-    }
-
     /// Ends the channel: nothing more can be sent, and receivers find what is left.
     pub(crate) fn destroy(&self) {
         // Release: pairs with the acquire in `is_destroyed()`. litmus: destroyed
@@ -376,119 +285,17 @@ impl Channel {
         }
         passed
     }
-
-    /// Marks `member` as sleeping for a message. The caller looks for one once more after this.
-    pub(crate) fn sleep_for_message(&self, member: &Member) {
-        self.members
-            .lock()
-            .sleep_for_message(member.id, &self.asleep);
-        // Pairs with the barriers of those who wake: they see the sleeper, or it sees the cause.
-        // litmus: wait, given-back
-        full_barrier();
-    }
-
-    /// Marks `member` as sleeping for room, `exclusive` as one of several. The caller looks for
-    /// some once more after this.
-    pub(crate) fn sleep_for_room(&self, member: &Member, exclusive: bool) {
-        self.members
-            .lock()
-            .sleep_for_room(member.id, exclusive, &self.asleep);
-        // As above. litmus: room
-        full_barrier();
-    }
-
-    /// Wakes those whom a message that has just been published at `position` is for.
-    #[inline(always)]
-    pub(crate) fn published(&self, position: u64, target: u32) {
-        // Pairs with the barrier in `sleep_for_message()`. litmus: wait, window
-        full_barrier();
-        if self.asleep.anybody() {
-            self.wake_after(position, target);
-        }
-    }
-
-    #[cold]
-    fn wake_after(&self, position: u64, target: u32) {
-        if self.asleep.any_receiver() {
-            self.wake_receivers(position, target);
-        }
-        // What is published and waited for by nobody makes room.
-        if self.asleep.any_sender() {
-            self.wake_senders(false);
-        }
-    }
-
-    fn wake_receivers(&self, position: u64, target: u32) {
-        let mut members = self.members.lock();
-
-        if self.ring.publish_uncovers(position) {
-            members.wake_all(false, &self.asleep);
-        } else if target != 0 {
-            members.wake(target, &self.asleep);
-        } else {
-            self.parameters.mode.wake(&mut members, &self.asleep);
-        }
-        // Notices that are behind it have waited for this, whomever it is for.
-        if members.is_before_notices(position) {
-            members.wake_noticed(&self.asleep);
-        }
-    }
-
-    /// Wakes those who may have overlooked a message, because another receiver had taken it and
-    /// has given it back.
-    #[cold]
-    pub(crate) fn given_back(&self) {
-        // Pairs with the barrier in `sleep_for_message()`. litmus: given-back
-        full_barrier();
-        if self.asleep.any_receiver() {
-            self.members.lock().wake_all(false, &self.asleep);
-        }
-    }
-
-    /// A receive of `member` has waited and ends.
-    pub(crate) fn receive_ends(&self, member: &Member, has_received: bool) {
-        member.receive_ends();
-        // It alone may have been woken for a message that it does not take, or for another one
-        // than it has taken.
-        let hands_on = member.is_chosen() || !has_received;
-
-        if hands_on && self.parameters.mode.receivers_compete() {
-            self.hand_on(member);
-        }
-        // Those who poll this member count for themselves from now on. litmus: poller
-        if member.receives() == 0 && member.readers.is_active() {
-            self.sleep_for_message(member);
-            if self.next(member).is_some() {
-                self.members.lock().wake(member.id, &self.asleep);
-            }
-        }
-    }
-
-    /// A receive of `member` takes no message, and whoever sleeps is to look if there is any.
-    #[cold]
-    fn hand_on(&self, member: &Member) {
-        // Whoever has not seen this receive end has published before, and that is found.
-        // litmus: receive-ends
-        full_barrier();
-        if self.find(member).is_some() {
-            self.given_back();
-        }
-    }
-}
-
-/// What there has to be more of before somebody can join.
-enum Lack {
-    /// Of so many entries all are used.
-    Entry(usize),
-    /// So many places for notices are wanted.
-    Places(usize),
 }
 
 // Named, because the model reads this file by a name of its own.
+#[path = "channel/membership.rs"]
+mod membership;
 #[path = "channel/next.rs"]
 mod next;
 #[path = "channel/room.rs"]
 mod room;
+#[path = "channel/wakeups.rs"]
+mod wakeups;
 
 pub(crate) use next::Next;
 

@@ -36,6 +36,7 @@ mod recv;
 mod register;
 #[deny(unsafe_code)]
 mod registry;
+#[deny(unsafe_code)]
 mod ring;
 #[deny(unsafe_code)]
 mod send;

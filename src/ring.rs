@@ -39,149 +39,20 @@
 //! Comments say by "litmus:" which tests in `Documentation/litmus-tests` show that an access is
 //! ordered enough. What has none only saves work, or comes before there is anybody else.
 
-use super::rfl::atomic::{read_barrier, Word32, Word64};
+use super::rfl::atomic::{read_barrier, Word64};
+use slot::{after, ClaimWord, SlotState};
 
-/// The start of a ring's memory, `struct io_uring_ipc_ring` to user space.
-#[repr(C)]
-#[cfg_attr(CONFIG_RUST, derive(pin_init::Zeroable))]
-#[cfg_attr(not(CONFIG_RUST), derive(Default))]
-pub(crate) struct Header {
-    /// The next position to be claimed.
-    pub(crate) tail: Word64,
-    pad0: [u64; 7],
-    /// Positions below this are free.
-    pub(crate) head: Word64,
-    pad1: [u64; 7],
-    pub(crate) version: Word32,
-    pub(crate) ring_entries: Word32,
-    pub(crate) ring_mask: Word32,
-    pub(crate) max_msg_size: Word32,
-    pub(crate) desc_offset: Word32,
-    pub(crate) desc_size: Word32,
-    pub(crate) data_offset: Word32,
-    pub(crate) data_stride: Word32,
-}
+// Named, because the model reads this file by a name of its own.
+#[path = "ring/claim.rs"]
+mod claim;
+#[path = "ring/found.rs"]
+mod found;
+#[path = "ring/slot.rs"]
+mod slot;
 
-/// A slot, `struct io_uring_ipc_msg_desc` to user space.
-///
-/// The fields between `seq` and `claim` are the record; they are written between claim and
-/// publication, and are atomics only because user space may look at any time. Some never change:
-/// see [`Slot::prepare`].
-#[repr(C)]
-#[cfg_attr(CONFIG_RUST, derive(pin_init::Zeroable))]
-#[cfg_attr(not(CONFIG_RUST), derive(Default))]
-pub(crate) struct Slot {
-    /// Position + 1 of the message that is published here.
-    pub(crate) seq: Word64,
-    pub(crate) sender_data: Word64,
-    pub(crate) offset: Word32,
-    pub(crate) len: Word32,
-    pub(crate) flags: Word32,
-    pub(crate) target: Word32,
-    pub(crate) sender_id: Word32,
-    pub(crate) pid: Word32,
-    pub(crate) uid: Word32,
-    pub(crate) gid: Word32,
-    /// Competing rings: position and state, see [`ClaimWord`].
-    pub(crate) claim: Word64,
-    reserved: Word64,
-}
-
-impl Slot {
-    /// Sets what is the same for all messages of this slot, before anybody uses the ring: where
-    /// the payload is, in bytes from the first cell, and ids as user space may see them.
-    pub(crate) fn prepare(&self, offset: u32, uid: u32, gid: u32) {
-        self.offset.store_relaxed(offset);
-        self.uid.store_relaxed(uid);
-        self.gid.store_relaxed(gid);
-    }
-}
-
-/// `flags` of a slot without a message, `IOIPC_MSG_F_SKIP` to user space.
-pub(crate) const SKIP: u32 = 1 << 31;
-
-/// What is said of a message beside its payload.
-#[derive(Clone, Copy)]
-pub(crate) struct Record {
-    pub(crate) sender_data: u64,
-    pub(crate) len: u32,
-    /// The one receiver it is for, or 0.
-    pub(crate) target: u32,
-    pub(crate) sender_id: u32,
-}
-
-/// A published message that a receiver has found. Until the receiver has [taken](Found::take) it, it
-/// may become another's, and its slot be used again.
-#[derive(Clone, Copy)]
-pub(crate) struct Found<'a> {
-    slot: &'a Slot,
-    position: u64,
-}
-
-impl<'a> Found<'a> {
-    /// Competing: takes the message, or `None` where another receiver was faster. It was found from
-    /// `cursor`.
-    #[inline(always)]
-    pub(crate) fn take(self, cursor: &'a Word64) -> Option<Taken<'a>> {
-        let Self { slot, position } = self;
-
-        // litmus: take, give-up
-        slot.claim
-            .replace(
-                ClaimWord::encode(position, ClaimWord::FREE),
-                ClaimWord::encode(position, ClaimWord::TAKEN),
-            )
-            // Not `then_some()`: a `Taken` made in vain would give back what is another's.
-            .then(|| Taken {
-                found: self,
-                cursor,
-            })
-    }
-
-    pub(crate) fn position(self) -> u64 {
-        self.position
-    }
-
-    /// The length in bytes.
-    #[inline(always)]
-    pub(crate) fn len(self) -> u32 {
-        // litmus: publish, still-held
-        self.slot.len.load_relaxed()
-    }
-
-    pub(crate) fn record(self) -> Record {
-        // litmus: publish, still-held
-        Record {
-            sender_data: self.slot.sender_data.load_relaxed(),
-            len: self.len(),
-            target: self.slot.target.load_relaxed(),
-            sender_id: self.slot.sender_id.load_relaxed(),
-        }
-    }
-}
-
-/// The position after another one. Positions do not come to their end.
-#[inline(always)]
-const fn after(position: u64) -> u64 {
-    position.wrapping_add(1)
-}
-
-/// The states of a published slot on a competing ring.
-///
-/// A slot's `claim` holds `position * 4 + state`, so that a reader that is late by a whole ring
-/// cannot take a message that it has not looked at.
-struct ClaimWord;
-
-impl ClaimWord {
-    const FREE: u64 = 0;
-    const TAKEN: u64 = 1;
-    const DONE: u64 = 2;
-
-    #[inline(always)]
-    const fn encode(position: u64, state: u64) -> u64 {
-        (position << 2) | state
-    }
-}
+pub(crate) use claim::Claim;
+pub(crate) use found::Found;
+pub(crate) use slot::{Header, Record, Slot, SKIP};
 
 /// Where a ring's header and slots are.
 pub(crate) trait Memory {
@@ -534,112 +405,6 @@ enum Unpublished {
     NotYet,
     /// Its slot has been reused.
     Gone,
-}
-
-/// What a published slot is to a receiver.
-#[derive(PartialEq, Eq)]
-enum SlotState {
-    Free,
-    /// Another receiver is reading it, and may give it back.
-    Taken,
-    /// Nothing for this receiver, for good.
-    Passed,
-}
-
-impl SlotState {
-    #[inline(always)]
-    fn of(claim: u64, position: u64) -> Self {
-        if claim == ClaimWord::encode(position, ClaimWord::FREE) {
-            Self::Free
-        } else if claim == ClaimWord::encode(position, ClaimWord::TAKEN) {
-            Self::Taken
-        } else {
-            Self::Passed
-        }
-    }
-}
-
-/// A claimed position. Dropped without being published it becomes a slot to be skipped.
-#[must_use]
-pub(crate) struct Claim<'a, M: Memory> {
-    ring: &'a Ring<M>,
-    position: u64,
-}
-
-impl<M: Memory> Claim<'_, M> {
-    pub(crate) fn position(&self) -> u64 {
-        self.position
-    }
-
-    /// Makes the message visible to receivers. Its payload is in place.
-    #[inline(always)]
-    pub(crate) fn publish(self, record: &Record) {
-        self.finish(record, 0);
-        core::mem::forget(self);
-    }
-
-    #[inline(always)]
-    fn finish(&self, record: &Record, flags: u32) {
-        let slot = self.ring.memory.slot(self.position);
-
-        slot.sender_data.store_relaxed(record.sender_data);
-        slot.len.store_relaxed(record.len);
-        slot.flags.store_relaxed(flags);
-        slot.target.store_relaxed(record.target);
-        slot.sender_id.store_relaxed(record.sender_id);
-        slot.claim
-            .store_relaxed(ClaimWord::encode(self.position, ClaimWord::FREE));
-        // Release: pairs with the acquire in `Ring::published()`. litmus: publish, head
-        slot.seq.store_release(after(self.position));
-    }
-}
-
-impl<M: Memory> Drop for Claim<'_, M> {
-    fn drop(&mut self) {
-        let nothing = Record {
-            sender_data: 0,
-            len: 0,
-            target: 0,
-            sender_id: 0,
-        };
-
-        self.finish(&nothing, SKIP);
-    }
-}
-
-/// A message that one receiver of a competing ring reads. Dropped before it is done, the message
-/// goes back.
-#[must_use]
-pub(crate) struct Taken<'a> {
-    found: Found<'a>,
-    cursor: &'a Word64,
-}
-
-impl Taken<'_> {
-    /// The message has been read.
-    #[inline(always)]
-    pub(crate) fn done(self) {
-        let Found { slot, position } = self.found;
-
-        // Release: pairs with the acquire in `Ring::reclaim_taken()`. litmus: done
-        slot.claim
-            .store_release(ClaimWord::encode(position, ClaimWord::DONE));
-        // Only spares the next search a step, so it need not succeed.
-        if self.cursor.load_relaxed() == position {
-            self.cursor.replace(position, after(position));
-        }
-        core::mem::forget(self);
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        let Found { slot, position } = self.found;
-
-        // Release: whatever was read was read before somebody else takes it. litmus: give-back
-        slot.claim
-            .store_release(ClaimWord::encode(position, ClaimWord::FREE));
-    }
 }
 
 #[cfg(ioipc_kunit)]
