@@ -185,6 +185,14 @@ void helper_current_identity(struct helper_identity *to)
 	WRITE_ONCE(to->gid, __kgid_val(cred->gid));
 }
 
+/* What the calling task acts with, if that is not its own: a reference, or NULL. */
+const struct cred *helper_overriding_creds(void)
+{
+	if (current_cred() == current_real_cred())
+		return NULL;
+	return get_current_cred();
+}
+
 /* As the calling task sees it; overflow ids and 0 for what it cannot see. */
 struct helper_identity helper_visible_identity(const struct helper_identity *id)
 {

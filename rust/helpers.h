@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 
+struct cred;
 struct dentry;
 struct file;
 struct file_operations;
@@ -45,6 +46,7 @@ struct helper_identity {
 };
 
 void helper_current_identity(struct helper_identity *to);
+const struct cred *helper_overriding_creds(void);
 struct helper_identity helper_visible_identity(const struct helper_identity *id);
 
 void helper_preempt_disable(void);

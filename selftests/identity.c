@@ -50,15 +50,20 @@ FIXTURE_VARIANT_ADD(receiver, sqpoll)
 	.setup = RING_SQPOLL,
 };
 
+static int open_channel(struct ring *ring, __u32 *id, struct sub *rx, int mode)
+{
+	int ret = ring_open(ring, RING_PLAIN);
+
+	if (!ret)
+		ret = ipc_create_key(ring, id, 0, ENTRIES, 4, mode, 0);
+	return ret ?: ipc_attach(ring, rx, *id, IOIPC_SUB_BOTH);
+}
+
 FIXTURE_SETUP(receiver)
 {
 	ASSERT_EQ(0, gate_init(&self->ready));
 	ASSERT_EQ(0, gate_init(&self->done));
-	ASSERT_EQ(0, ring_open(&self->ring, RING_PLAIN));
-	ASSERT_EQ(0, ipc_create_key(&self->ring, &self->id, 0, ENTRIES, 4,
-				    0666, 0));
-	ASSERT_EQ(0, ipc_attach(&self->ring, &self->rx, self->id,
-				IOIPC_SUB_BOTH));
+	ASSERT_EQ(0, open_channel(&self->ring, &self->id, &self->rx, 0666));
 }
 
 FIXTURE_TEARDOWN(receiver)
@@ -210,6 +215,111 @@ TEST_F(receiver, inherited_ring)
 	gate_open(&self->done);
 	EXPECT_EQ(0, child_wait(pid));
 	ring_close(&ring);
+}
+
+/*
+ * A thread that polls for the rings of two users is the first one's. What the
+ * second submits is the second's nevertheless, when it is issued from a link or
+ * once more, too.
+ */
+FIXTURE(shared_thread)
+{
+	struct ring ring;	/* of a channel that is for all */
+	struct sub rx;
+	__u32 id;
+	struct ring other;	/* of one that is not */
+	struct sub others_rx;
+	__u32 others_id;
+	struct gate ready;
+	struct gate done;
+};
+
+FIXTURE_SETUP(shared_thread)
+{
+	ASSERT_EQ(0, gate_init(&self->ready));
+	ASSERT_EQ(0, gate_init(&self->done));
+	ASSERT_EQ(0, open_channel(&self->ring, &self->id, &self->rx, 0666));
+	ASSERT_EQ(0, open_channel(&self->other, &self->others_id,
+				  &self->others_rx, 0600));
+}
+
+FIXTURE_TEARDOWN(shared_thread)
+{
+	ring_close(&self->ring);
+	ring_close(&self->other);
+}
+
+static void queue_linked_send(struct ring *ring, __u32 id, enum way way)
+{
+	prep_nop(ring, WAYS)->flags = IOSQE_IO_LINK;
+	queue_send(ring, id, way);
+}
+
+TEST_F(shared_thread, is_not_who_submits)
+{
+	pid_t pid = child_start();
+	struct io_uring_cqe cqe;
+	struct ring roots, ring;
+	int way;
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ASSERT_EQ(0, ring_open(&roots, RING_SQPOLL));
+		ASSERT_EQ(0, become(USER, GROUP));
+		ASSERT_EQ(0, ring_open_sharing(&ring, &roots));
+		queue_send(&ring, self->id, AT_ONCE);
+		ASSERT_EQ(4, ring_one(&ring));
+		for (way = 0; way < WAYS; way++) {
+			queue_linked_send(&ring, self->id, way);
+			ASSERT_EQ(0, ring_next(&ring, &cqe));
+			ASSERT_EQ(WAYS, cqe.user_data);
+			ASSERT_EQ(0, ring_next(&ring, &cqe));
+			ASSERT_EQ(4, cqe.res);
+		}
+		/* The ring is full. */
+		queue_send(&ring, self->id, WAITING);
+		ASSERT_TRUE(ring_quiet(&ring, 50));
+		gate_open(&self->ready);
+		ASSERT_EQ(0, ring_next(&ring, &cqe));
+		ASSERT_EQ(4, cqe.res);
+		gate_open(&self->ready);
+		gate_wait(&self->done);
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(0, gate_wait(&self->ready));
+	EXPECT_SENDER(pid, USER, GROUP);
+	for (way = 0; way < WAYS; way++)
+		EXPECT_SENDER(pid, USER, GROUP);
+	ASSERT_EQ(0, gate_wait(&self->ready));
+	EXPECT_SENDER(pid, USER, GROUP);
+	gate_open(&self->done);
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+TEST_F(shared_thread, gives_no_rights)
+{
+	pid_t pid = child_start();
+	struct io_uring_cqe cqe;
+	struct ring roots, ring;
+	int way;
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ASSERT_EQ(0, ring_open(&roots, RING_SQPOLL));
+		ASSERT_EQ(0, become(USER, GROUP));
+		ASSERT_EQ(0, ring_open_sharing(&ring, &roots));
+		queue_send(&ring, self->others_id, AT_ONCE);
+		EXPECT_EQ(-EACCES, ring_one(&ring));
+		for (way = 0; way < WAYS; way++) {
+			queue_linked_send(&ring, self->others_id, way);
+			ASSERT_EQ(0, ring_next(&ring, &cqe));
+			ASSERT_EQ(0, ring_next(&ring, &cqe));
+			EXPECT_EQ(-EACCES, cqe.res);
+		}
+		_exit(_metadata->exit_code);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(-EAGAIN, ipc_recv_u32(&self->other, self->others_rx.id));
 }
 
 /* Nothing in an SQE says who sends. */

@@ -211,7 +211,10 @@ unsafe extern "C" fn prep(
     };
 
     match result {
-        Ok(()) => 0,
+        Ok(()) => {
+            req.keep_credentials();
+            0
+        }
         Err(error) => error.to_errno(),
     }
 }

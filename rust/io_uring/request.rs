@@ -261,6 +261,32 @@ impl NewRequest {
         unsafe { (*self.0 .0.get()).__bindgen_anon_1.file = ARef::into_raw(file).as_ptr().cast() };
     }
 
+    /// Has the request always issued with the credentials that it is submitted with. Once; not for
+    /// a request that [has others already](Request::has_personality).
+    ///
+    /// A task's own are that. But a thread that polls for several rings submits for each with the
+    /// credentials of who has made it, and issues what has waited, or is linked to another request,
+    /// with its own.
+    #[inline(always)]
+    pub(crate) fn keep_credentials(&self) {
+        if self.ring().is_polled() {
+            self.keep_overriding_credentials();
+        }
+    }
+
+    #[cold]
+    fn keep_overriding_credentials(&self) {
+        debug_assert!(!self.has_personality());
+        // SAFETY: Looks at the calling task, and may be called in any.
+        let creds = unsafe { bindings::helper_overriding_creds() };
+
+        if !creds.is_null() {
+            // SAFETY: The request is ours; it becomes the owner of the reference, as the flag says.
+            unsafe { (*self.as_ptr()).creds = creds };
+            self.change(0, flag::CREDS);
+        }
+    }
+
     /// Keeps `command` for the handlers to come. Once.
     #[inline(always)]
     pub(crate) fn set_command<T>(&self, command: T) {

@@ -24,6 +24,15 @@ impl RingContext {
         unsafe { &*ctx.cast() }
     }
 
+    /// Whether a thread polls for submissions (`IORING_SETUP_SQPOLL`).
+    #[inline(always)]
+    pub(super) fn is_polled(&self) -> bool {
+        // SAFETY: By the type's invariant the ring lives; its set-up does not change.
+        let flags = unsafe { (*self.0.get()).__bindgen_anon_1.flags };
+
+        flags & bindings::IORING_SETUP_SQPOLL != 0
+    }
+
     /// The hooks' pointer.
     ///
     /// # Safety

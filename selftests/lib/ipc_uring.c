@@ -27,20 +27,19 @@ static int enter(struct ring *ring, unsigned int submit, unsigned int wait,
 	return ret < 0 ? -errno : ret;
 }
 
-int ring_open_sized(struct ring *ring, unsigned int setup, unsigned int sq,
-		    unsigned int cq)
+static int open_with(struct ring *ring, struct io_uring_params p,
+		     unsigned int sq)
 {
-	struct io_uring_params p = { .flags = setup, .cq_entries = cq };
 	unsigned int *array;
 	size_t sq_size, cq_size;
 	unsigned int i;
 	int ret;
 
 	memset(ring, 0, sizeof(*ring));
-	ring->setup = setup;
-	if (setup & IORING_SETUP_SQPOLL)
+	ring->setup = p.flags;
+	if (p.flags & IORING_SETUP_SQPOLL)
 		p.sq_thread_idle = 5;
-	if (cq)
+	if (p.cq_entries)
 		p.flags |= IORING_SETUP_CQSIZE;
 	ring->fd = syscall(__NR_io_uring_setup, sq, &p);
 	if (ring->fd < 0)
@@ -83,6 +82,24 @@ err_close:
 	ret = -errno;
 	close(ring->fd);
 	return ret;
+}
+
+int ring_open_sized(struct ring *ring, unsigned int setup, unsigned int sq,
+		    unsigned int cq)
+{
+	struct io_uring_params p = { .flags = setup, .cq_entries = cq };
+
+	return open_with(ring, p, sq);
+}
+
+int ring_open_sharing(struct ring *ring, const struct ring *other)
+{
+	struct io_uring_params p = {
+		.flags = IORING_SETUP_SQPOLL | IORING_SETUP_ATTACH_WQ,
+		.wq_fd = other->fd,
+	};
+
+	return open_with(ring, p, RING_ENTRIES);
 }
 
 int ring_open(struct ring *ring, unsigned int setup)

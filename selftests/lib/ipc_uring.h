@@ -44,6 +44,9 @@ int ring_open(struct ring *ring, unsigned int setup);
 int ring_open_sized(struct ring *ring, unsigned int setup, unsigned int sq,
 		    unsigned int cq);
 
+/* With the polling thread of another ring, which is SQPOLL and this process'. */
+int ring_open_sharing(struct ring *ring, const struct ring *other);
+
 /* Drop mappings, then the descriptor: on return the kernel has released it. */
 void ring_close(struct ring *ring);
 
