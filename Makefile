@@ -102,7 +102,7 @@ help:
 	@echo '  make modules_install                    install it there'
 	@echo '  make clean'
 	@echo
-	@echo 'Everything made here (needs root or sudo once, a network for the first time,'
+	@echo 'Everything made here (needs root or sudo, a network for the first time,'
 	@echo '8 GB of disk space; kept in $${XDG_CACHE_HOME:-~/.cache}/io_uring_ipc):'
 	@echo '  make demo                a demonstration in a virtual machine'
 	@echo '  make vm                  a shell in a virtual machine, module loaded'

@@ -33,10 +33,12 @@
 
 /*
  * io_uring_ipc_channel_create.flags. Without BROADCAST and MULTICAST the
- * channel is unicast: each message reaches exactly one receiver.
+ * channel is unicast: each message reaches exactly one receiver, and stays in
+ * the ring while there is none.
  *
- * BROADCAST: each message reaches every receiver that is attached.
- * MULTICAST: each message reaches one receiver; wake-ups go round.
+ * BROADCAST: each message reaches every receiver that is attached. Where there
+ *            is none the send succeeds, and nobody gets the message.
+ * MULTICAST: as unicast, but wake-ups go round. Not with BROADCAST.
  * PRIVATE:   permission is checked again for every SEND and RECV with the
  *            credentials of the caller, and the region cannot be mapped.
  * LOSSY:     every receiver is as with IOIPC_SUB_LOSSY. With BROADCAST only.
@@ -47,7 +49,8 @@
 #define IOIPC_F_LOSSY		(1U << 3)
 
 /*
- * io_uring_ipc_channel_attach.flags. At least one of SEND and RECV.
+ * io_uring_ipc_channel_attach.flags. At least one of SEND and RECV, and RECV
+ * for REPLAY, LOSSY and EVENTS. Who has both receives its own messages too.
  *
  * REPLAY:  a receiver of a broadcast channel starts at the oldest message the
  *          ring still holds, not at the next one sent.
@@ -82,6 +85,7 @@
 #define IOIPC_SUB_REPLAY	(1U << 2)
 #define IOIPC_SUB_LOSSY		(1U << 3)
 #define IOIPC_SUB_FROM_FD	(1U << 4)
+/* (1U << 5) is kept for receivers that read the mapping; -EINVAL so far. */
 #define IOIPC_SUB_EVENTS	(1U << 6)
 
 /*
@@ -106,9 +110,10 @@
  * -EPIPE:     the channel has been destroyed.
  * -ENOMEM:    for a send that has to wait, or that loses its pages meanwhile.
  *
- * Both opcodes: -EINVAL for what is unknown or has to be 0, -EBADF with
- * IOSQE_FIXED_FILE, -EOPNOTSUPP where the module is not loaded: as with other
- * opcodes these also end the submission, without IORING_SETUP_SUBMIT_ALL.
+ * Both opcodes: -EINVAL for what is unknown or has to be 0, and on a ring with
+ * IORING_SETUP_IOPOLL, -EBADF with IOSQE_FIXED_FILE, -EOPNOTSUPP where the module
+ * is not loaded, or for a send with IOSQE_BUFFER_SELECT: as with other opcodes
+ * these also end the submission, without IORING_SETUP_SUBMIT_ALL.
  * -ECANCELED as for any request.
  */
 
@@ -183,18 +188,30 @@
  * @ring_entries:	messages the ring holds: a power of two, 1 to
  *			IOIPC_MAX_RING_ENTRIES
  * @max_msg_size:	bytes, 1 to IOIPC_MAX_MSG_SIZE
- * @mode:		who may attach and send, as for a file (0666): read is
- *			to receive, write is to send
+ * @mode:		who may attach and send, as for a file (0666; other bits do
+ *			nothing): read is to receive, write is to send
  * @key:		a name other processes attach by, or 0 for none
  * @channel_id_out:	out: the channel's id
  * @reserved:		zero
  *
- * nr_args is 1. The whole region has to fit INT_MAX bytes. -ENOMEM where the
- * caller's memory cgroup or RLIMIT_MEMLOCK has no room for it, -EDQUOT where the
- * caller (fsuid) has as many channels as a user may (the module's parameter
- * max_user_channels) and lacks CAP_SYS_RESOURCE in the initial user namespace.
- * A channel counts until it is destroyed. -EEXIST where the key is taken in the
- * caller's IPC namespace.
+ * nr_args is 1. The whole region has to fit INT_MAX bytes. The channel lasts
+ * until DESTROY, or until the ring that has made it closes, which is the same
+ * for all who use it. A call that fails has made nothing:
+ *
+ * -EINVAL: a field is not as above, or the region is too large.
+ * -EFAULT: the structure cannot be read, or written.
+ * -ENOMEM: the caller's memory cgroup or RLIMIT_MEMLOCK has no room for it.
+ * -EDQUOT: the caller (fsuid) has as many channels as a user may (the module's
+ *          parameter max_user_channels) and lacks CAP_SYS_RESOURCE in the initial
+ *          user namespace. A channel counts until it is destroyed.
+ * -EEXIST: the key is taken in the caller's IPC namespace.
+ * -ENOSPC: all ids are in use.
+ *
+ * IORING_REGISTER_IPC_CHANNEL_DESTROY: arg is NULL, or -EINVAL, and nr_args the
+ * channel's id. Takes its id and key away; nothing can be sent any more, and
+ * receivers get what is left. -ENOENT where the caller's IPC namespace has no
+ * such channel (any more), -EPERM for who is not its owner (fsuid) and lacks
+ * CAP_FOWNER over that.
  */
 struct io_uring_ipc_channel_create {
 	__u32	flags;
@@ -220,12 +237,20 @@ struct io_uring_ipc_channel_create {
  * @reserved:		zero
  *
  * nr_args is 1. What is out means nothing where the call fails. Closing @channel_fd
- * does not detach; DETACH and closing the ring do. -ENOENT where there is no such
- * channel in the caller's IPC namespace, -EACCES where its mode does not let the
- * caller, -EBADF and -EINVAL where what FROM_FD names is no open descriptor or not a
- * channel_fd. -ENOSPC where the channel has as many subscribers as it may (the
- * module's parameter max_subscribers; see also EVENTS), -EMFILE where the ring has
- * RLIMIT_NOFILE of them, or the process as many files.
+ * does not detach; DETACH and closing the ring do.
+ *
+ * -EINVAL: flags that are unknown or do not go together, REPLAY or LOSSY where the
+ *          channel is not a broadcast one, @reserved; or FROM_FD with a @key, or
+ *          with a descriptor that is not a channel_fd.
+ * -EFAULT: the structure cannot be read, or written.
+ * -ENOENT: there is no such channel in the caller's IPC namespace; or the subscriber
+ *          that FROM_FD names, or its channel, has ended.
+ * -EACCES: the channel's mode does not let the caller (see also FROM_FD).
+ * -EBADF:  what FROM_FD names is no open descriptor.
+ * -ENOSPC: the channel has as many subscribers as it may (the module's parameter
+ *          max_subscribers; see also EVENTS), or all ids are in use.
+ * -EMFILE: the ring has RLIMIT_NOFILE subscribers, or the process as many files.
+ * -ENOMEM: the caller's memory cgroup has no room.
  *
  * What poll(2) of @channel_fd says, as far as the subscriber has the right:
  *
@@ -238,7 +263,8 @@ struct io_uring_ipc_channel_create {
  * /proc/<pid>/fdinfo of it has lines "ipc-NAME:" and a value, of the channel and the
  * subscriber; there may be more of them some day.
  *
- * DETACH takes the id of any of the ring's subscribers. Whoever may DESTROY the
+ * IORING_REGISTER_IPC_CHANNEL_DETACH: arg is NULL, or -EINVAL, and nr_args the id
+ * of one of the ring's subscribers, also after DESTROY. Whoever may DESTROY the
  * channel (its owner, or CAP_FOWNER over it) may also DETACH the subscribers of
  * other rings, where the channel's names are or were visible: a reader that has
  * stopped, say, and holds senders up ("ipc-slowest" in the fdinfo of any
@@ -262,8 +288,9 @@ struct io_uring_ipc_channel_attach {
 
 /*
  * struct io_uring_ipc_msg_hdr - what IOIPC_RECV_HDR puts before the payload
- * @msg_id:		position in the channel, from 1. Goes up by 1, but for a sender
- *		that unmaps a payload while it is being sent
+ * @msg_id:		position in the channel, from 1. Goes up by 1 with each of the
+ *		channel's messages, and with one whose sender unmaps it while it is
+ *		being sent: there are gaps where not all are for this receiver
  * @sender_data:	the sender's sqe->user_data
  * @len:		the message's whole length in bytes
  * @flags:		IOIPC_MSG_F_*
@@ -307,7 +334,13 @@ struct io_uring_ipc_msg_hdr {
 
 /*
  * The region, as mmap(2) of channel_fd shows it: read-only, for receivers. A
- * header page, the descriptors, the payloads; the header says where.
+ * header page, the descriptors, the payloads; the header says where. mmap(2)
+ * fails with
+ *
+ * EACCES: the subscriber may not receive, the channel is PRIVATE, or the mapping
+ *         is to be written. EPERM: it is to be executed.
+ * EINVAL: it is longer than @region_size, or @mmap_offset_out is not its offset.
+ * ENOENT: the subscriber has been detached.
  *
  * struct io_uring_ipc_ring - the region's first bytes
  * @tail:		the next position to be claimed by a sender; positions
@@ -330,6 +363,10 @@ struct io_uring_ipc_msg_hdr {
  * says that the message is there. When it has copied the message it loads
  * @head, with a barrier between loads before it: where @head is above p by then
  * the slot may have been written over meanwhile, and what was read is void.
+ * With IOIPC_MSG_F_SKIP there is no message at p, and its other fields mean
+ * nothing; and one whose @target is not 0 is for that subscriber alone. Reading
+ * here receives nothing: on unicast and multicast channels others may have got
+ * the message, and on broadcast ones it goes on holding its slot.
  */
 struct io_uring_ipc_ring {
 	__u64	tail;
@@ -351,7 +388,8 @@ struct io_uring_ipc_ring {
 /*
  * ioctl(channel_fd, IOIPC_IOC_SET_MODE, mode): what fchmod(2) would be. Changes
  * @mode of the channel, for its owner or a caller with CAP_FOWNER over it, else
- * -EPERM; any channel_fd of the channel will do. -EINVAL for bits outside 0666.
+ * -EPERM; any channel_fd of the channel will do. -EINVAL for bits outside 0666,
+ * -ENOTTY for any other command.
  * Decides who may attach and who may send by the channel's id from then on, and
  * on PRIVATE channels about every message. Who is attached to another channel
  * keeps its rights, as with an open file: DETACH is for that.
@@ -364,7 +402,7 @@ struct io_uring_ipc_ring {
  * @sender_data:	the sender's sqe->user_data
  * @offset:		payload's start, bytes from data_offset
  * @len:		payload's length in bytes
- * @flags:		IOIPC_MSG_F_*
+ * @flags:		IOIPC_MSG_F_SKIP or 0
  * @target:		subscriber id the message is for, 0 for any
  * @sender_id:		subscriber id of the sender, 0 if it sent by channel id
  * @pid:		0: identities are translated in io_uring_ipc_msg_hdr only
