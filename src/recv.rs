@@ -186,7 +186,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             self.begin_wait();
         }
         self.member().receive_looks();
-        let outcome = match self.subscriber.check(Access::Read) {
+        let outcome = match self.check() {
             Err(error) => req.complete(Err(error), 0),
             Ok(()) => match selecting {
                 Some(locked) if command.is_multishot() => self.all(flags, locked),
@@ -200,6 +200,14 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             self.end_wait();
         }
         outcome
+    }
+
+    /// Whether the receiver may receive now: asked before there is a message, and of each message
+    /// after it has been found. Whoever takes the right away and then sends something is sure that
+    /// it is not received. litmus: publish
+    #[inline(always)]
+    fn check(self) -> Result {
+        self.subscriber.check(Access::Read)
     }
 
     #[inline(always)]
@@ -284,6 +292,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
         let mut failures = 0;
 
         while let Some(item) = self.find()? {
+            self.check()?;
             let received = match selecting {
                 Some(locked) => self.receive_to_selected(item, locked)?,
                 None => self.receive(item)?,
@@ -338,6 +347,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             let Some(item) = next else {
                 return Ok(Some(Outcome::WAIT));
             };
+            self.check()?;
             let received = self.receive_to_selected(item, locked)?;
 
             next = self.look();

@@ -7,7 +7,6 @@ use crate::{
     channel::{Channel, Next},
     member::Member,
     rfl::{
-        inode::Access,
         preempt,
         user_buffer::UserBuffer, //
     },
@@ -138,7 +137,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     #[inline(never)]
     fn fault_in_and_check(self, len: usize, buffer: UserBuffer) -> Result {
         buffer.first(self.whole(len)).fault_in_writeable()?;
-        self.subscriber.check(Access::Read)
+        self.check()
     }
 
     #[inline(always)]
