@@ -132,6 +132,17 @@ int helper_inode_permission(struct inode *inode, int mask)
 	return inode_permission(&nop_mnt_idmap, inode, mask);
 }
 
+struct helper_owner helper_inode_owner(const struct inode *inode)
+{
+	struct user_namespace *ns = current_user_ns();
+
+	return (struct helper_owner) {
+		.uid = from_kuid_munged(ns, inode->i_uid),
+		.gid = from_kgid_munged(ns, inode->i_gid),
+		.mode = READ_ONCE(inode->i_mode) & 0777,
+	};
+}
+
 bool helper_inode_owner_or_capable(struct inode *inode)
 {
 	return inode_owner_or_capable(&nop_mnt_idmap, inode);

@@ -34,6 +34,15 @@ struct inode *helper_dentry_inode(struct dentry *dentry);
 void helper_inode_set_mode(struct inode *inode, umode_t mode);
 int helper_inode_permission(struct inode *inode, int mask);
 bool helper_inode_owner_or_capable(struct inode *inode);
+
+/* Who owns an inode, as the calling task sees it, and its permission bits. */
+struct helper_owner {
+	u32 uid;
+	u32 gid;
+	u32 mode;
+};
+
+struct helper_owner helper_inode_owner(const struct inode *inode);
 int helper_dentry_chmod(struct dentry *dentry, umode_t mode);
 
 u64 helper_current_ipc_ns_id(void);

@@ -22,6 +22,14 @@ pub(crate) enum Access {
     Write = kernel::bindings::MAY_WRITE,
 }
 
+/// The owner of an object and its permission bits, as one observer sees them.
+pub(crate) struct Owner {
+    /// The overflow id where the observer's user namespace has none for it.
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) mode: u32,
+}
+
 /// A reference to an inode. Dropping it sleeps.
 ///
 /// # Invariants
@@ -68,6 +76,18 @@ impl Inode {
         to_result(unsafe {
             bindings::helper_inode_permission(self.inode.as_ptr(), access as c_int)
         })
+    }
+
+    /// Whose it is, as the caller sees that, and what it allows.
+    pub(crate) fn owner(&self) -> Owner {
+        // SAFETY: By the type's invariant the inode is alive; its owner does not change.
+        let owner = unsafe { bindings::helper_inode_owner(self.inode.as_ptr()) };
+
+        Owner {
+            uid: owner.uid,
+            gid: owner.gid,
+            mode: owner.mode,
+        }
     }
 
     /// Whether the caller owns the inode, or is capable over its owner (`CAP_FOWNER`).

@@ -296,12 +296,14 @@ static void stopped_reader(struct shared *shared, unsigned int setup)
 }
 
 /*
- * A stopped reader holds a full ring. Its channel's sender goes on elsewhere,
- * and here when the owner has found and detached it: as @uid.
+ * A stopped reader holds a full ring: all messages, or the one that is for it
+ * alone. Its channel's sender goes on elsewhere, and here when the owner has
+ * found and detached it: as @uid.
  */
 static void check_stopped(struct __test_metadata *_metadata,
-			  unsigned int setup, uid_t uid)
+			  unsigned int setup, uid_t uid, __u32 flags)
 {
+	bool shared_by_all = flags & IOIPC_F_BROADCAST;
 	struct shared *shared = shared_new();
 	__u32 i, other, value = 100;
 	struct sub tx, rx, there;
@@ -314,8 +316,8 @@ static void check_stopped(struct __test_metadata *_metadata,
 	if (uid)
 		ASSERT_EQ(0, become(uid, uid));
 	ASSERT_EQ(0, ring_open(&ring, setup));
-	ASSERT_EQ(0, ipc_create_key(&ring, &shared->channel, IOIPC_F_BROADCAST,
-				    ENTRIES, 4, 0644, 0));
+	ASSERT_EQ(0, ipc_create_key(&ring, &shared->channel, flags, ENTRIES, 4,
+				    0644, 0));
 	ASSERT_EQ(0, ipc_create(&ring, &other, IOIPC_F_BROADCAST, ENTRIES, 4));
 	ASSERT_EQ(0, ipc_attach(&ring, &tx, shared->channel, IOIPC_SUB_SEND));
 	ASSERT_EQ(0, ipc_attach(&ring, &rx, shared->channel, IOIPC_SUB_RECV));
@@ -332,8 +334,12 @@ static void check_stopped(struct __test_metadata *_metadata,
 
 	EXPECT_EQ(0, fdinfo_value(tx.fd, "ipc-slowest"));
 	for (i = 0; i < ENTRIES; i++) {
-		ASSERT_EQ(4, ipc_send_u32(&ring, tx.id, i));
-		ASSERT_EQ(i, ipc_recv_u32(&ring, rx.id));
+		bool alone = !shared_by_all && i == 0;
+
+		ASSERT_EQ(4, ipc_send(&ring, tx.id, &i, 4,
+				      alone ? shared->victim : 0));
+		ASSERT_EQ(alone ? -EAGAIN : (int)i,
+			  ipc_recv_u32(&ring, rx.id));
 	}
 	EXPECT_EQ(-ENOBUFS, ipc_send_u32(&ring, tx.id, i));
 	prep_send(&ring, tx.id, &value, 4, 0, 7)->ioprio = IOIPC_SEND_WAIT;
@@ -369,7 +375,8 @@ TEST_F(ring, stopped_reader_of_an_unprivileged_owner)
 
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		check_stopped(_metadata, variant->setup, OWNER);
+		check_stopped(_metadata, variant->setup, OWNER,
+			      IOIPC_F_BROADCAST);
 		_exit(_metadata->exit_code);
 	}
 	EXPECT_EQ(0, child_wait(pid));
@@ -377,7 +384,22 @@ TEST_F(ring, stopped_reader_of_an_unprivileged_owner)
 
 TEST_F(ring, stopped_reader_of_root)
 {
-	check_stopped(_metadata, variant->setup, 0);
+	check_stopped(_metadata, variant->setup, 0, IOIPC_F_BROADCAST);
+}
+
+TEST_F(ring, stopped_target)
+{
+	check_stopped(_metadata, variant->setup, 0, 0);
+}
+
+TEST_F(ring, stopped_target_of_multicast)
+{
+	check_stopped(_metadata, variant->setup, 0, IOIPC_F_MULTICAST);
+}
+
+TEST_F(ring, stopped_target_on_a_private_channel)
+{
+	check_stopped(_metadata, variant->setup, 0, IOIPC_F_PRIVATE);
 }
 
 TEST_HARNESS_MAIN

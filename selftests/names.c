@@ -2,9 +2,14 @@
 /* Ids and keys: what they name, when they stop naming it. */
 #include <sched.h>
 
+#include "lib/container.h"
 #include "ring_fixture.h"
 
-#define KEY	0x6b65790000000001ULL
+#define KEY		0x6b65790000000001ULL
+#define OWNER		1000
+#define GROUP		1500
+#define STRANGER	2000
+#define OVERFLOW	65534
 
 TEST_F(ring, attach_by_id_and_by_key)
 {
@@ -271,6 +276,58 @@ TEST_F(ring, keys_belong_to_an_ipc_namespace)
 	gate_open(&done);
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_EQ(2, ipc_recv_u32(ring, sub.id));
+}
+
+/* Attaches by key and looks whose channel that is, in this user namespace. */
+static int find_owner(unsigned int setup, long long uid, long long gid)
+{
+	struct ring ring;
+	struct sub sub;
+
+	if (ring_open(&ring, setup) ||
+	    ipc_attach_key(&ring, &sub, KEY, IOIPC_SUB_SEND))
+		return 10;
+	if (fdinfo_value(sub.fd, "ipc-uid") != uid)
+		return 11;
+	if (fdinfo_value(sub.fd, "ipc-gid") != gid)
+		return 12;
+	/* Octal, with a 0 in front. */
+	if (fdinfo_value(sub.fd, "ipc-permissions") != 646)
+		return 13;
+	ring_close(&ring);
+	return 0;
+}
+
+/* Anybody may have been the first with a key: who sends can look who was. */
+TEST_F(ring, whose_channel_it_is)
+{
+	struct gate *made = shared_alloc(sizeof(*made));
+	pid_t owner, pid;
+	__u32 id;
+
+	ASSERT_NE(NULL, made);
+	ASSERT_EQ(0, gate_init(made));
+	owner = child_start();
+	ASSERT_LE(0, owner);
+	if (!owner) {
+		ASSERT_EQ(0, become(OWNER, GROUP));
+		ASSERT_EQ(0, ring_open(&self->ring, variant->setup));
+		ASSERT_EQ(0, ipc_create_key(&self->ring, &id, 0, 4, 4, 0646,
+					    KEY));
+		gate_open(made);
+		pause();
+	}
+	ASSERT_EQ(0, gate_wait(made));
+	EXPECT_EQ(0, find_owner(variant->setup, OWNER, GROUP));
+	pid = container_start(OWNER, GROUP, 0);
+	if (!pid)
+		_exit(find_owner(variant->setup, 0, 0));
+	EXPECT_EQ(0, child_wait(pid));
+	pid = container_start(STRANGER, STRANGER, 0);
+	if (!pid)
+		_exit(find_owner(variant->setup, OVERFLOW, OVERFLOW));
+	EXPECT_EQ(0, child_wait(pid));
+	child_kill(owner);
 }
 
 TEST_HARNESS_MAIN

@@ -660,6 +660,31 @@ TEST_F(late, room_is_left_to_the_woken)
 	EXPECT_EQ(value, ipc_recv_u32(&pair->peer, pair->rx.id));
 }
 
+/* On a ring too small for quarters, too. */
+TEST_F(late, one_of_two_slots_is_left)
+{
+	struct pair_data *pair = &self->pair;
+	struct ring *ring = &pair->ring;
+	__u32 value = 2, id;
+	struct sub tx, rx;
+
+	ASSERT_EQ(0, ipc_create(ring, &id, variant->flags, 2, 4));
+	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, ipc_attach(&pair->peer, &rx, id, IOIPC_SUB_RECV));
+	ASSERT_EQ(4, ipc_send_u32(ring, tx.id, 0));
+	ASSERT_EQ(4, ipc_send_u32(ring, tx.id, 1));
+	send_value(ring, tx.id, &value, IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	ASSERT_EQ(0, fdinfo_wait(tx.fd, SENDS_WAITING, 1));
+	ASSERT_EQ(0, ipc_recv_u32(&pair->peer, rx.id));
+	EXPECT_EQ(-ENOBUFS, ipc_send_u32(&pair->peer, id, 99));
+	expect_next(_metadata, ring, value, 4);
+	EXPECT_EQ(1, ipc_recv_u32(&pair->peer, rx.id));
+	EXPECT_EQ(value, ipc_recv_u32(&pair->peer, rx.id));
+	EXPECT_EQ(4, ipc_send_u32(&pair->peer, id, 3));
+	EXPECT_EQ(3, ipc_recv_u32(&pair->peer, rx.id));
+}
+
 /* Two waiting sends, woken for a quarter of the ring, that have not run yet. */
 static void woken_and_late(struct __test_metadata *_metadata,
 			   struct pair_data *self, const __u32 *value)

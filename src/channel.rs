@@ -19,7 +19,7 @@ use super::{
     rfl::{
         atomic::{full_barrier, Word32, Word64},
         identity::IdentityCell,
-        inode::{Access, Inode},
+        inode::{Access, Inode, Owner},
         ipc_namespace::IpcNamespaceId,
         memlock::MemlockCharge,
         shared_region::{Layout, SharedRegion},
@@ -197,6 +197,11 @@ impl Channel {
         self.namespace == IpcNamespaceId::current()
     }
 
+    /// Whose it is, as the caller sees that, and what it allows to whom.
+    pub(crate) fn owner(&self) -> Owner {
+        self.inode.owner()
+    }
+
     /// Whether the caller may destroy the channel, and detach others from it.
     pub(crate) fn may_destroy(&self) -> bool {
         self.inode.owner_or_capable()
@@ -227,14 +232,6 @@ impl Channel {
         let members = self.members.lock();
 
         (members.unread_notices(member), members.slowest_to_notice())
-    }
-
-    /// The receiver that holds the oldest message, where every receiver gets each.
-    pub(crate) fn slowest(&self) -> Option<u32> {
-        if self.parameters.mode.receivers_compete() {
-            return None;
-        }
-        self.members.lock().slowest_before(self.ring.tail())
     }
 
     /// Ends the channel: nothing more can be sent, and receivers find what is left.

@@ -254,6 +254,17 @@ impl<M: Memory> Ring<M> {
         found
     }
 
+    /// Competing: whom the oldest message held is for, if that is one receiver and it has not taken
+    /// it. Only a hint.
+    pub(crate) fn oldest_target(&self) -> Option<u32> {
+        let position = self.head();
+        let slot = self.published(position).ok()?;
+        let state = SlotState::of(slot.claim.load_relaxed(), position);
+        let target = slot.target.load_relaxed();
+
+        (state == SlotState::Free && target != 0).then_some(target)
+    }
+
     /// Broadcast: moves a cursor over `position`, after its message has been read.
     ///
     /// False if the message was not this caller's to read: another one has used the same cursor.

@@ -167,7 +167,12 @@ impl AnonFile for Subscriber {
         let population = channel.population();
         let (unread, slowest) = channel.unread_notices(member);
 
+        let owner = channel.owner();
+
         seq_print!(m, "ipc-channel:\t{}\n", channel.id);
+        seq_print!(m, "ipc-uid:\t{}\n", owner.uid);
+        seq_print!(m, "ipc-gid:\t{}\n", owner.gid);
+        seq_print!(m, "ipc-permissions:\t{:04o}\n", owner.mode);
         seq_print!(m, "ipc-mode:\t{}\n", channel.parameters.mode.name());
         seq_print!(
             m,

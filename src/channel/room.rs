@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Room in a channel's ring: who makes it, and who is told.
+//! Room in a channel's ring: who makes it, who holds it, and who is told.
 
 use super::Channel;
 use crate::{member::Member, members::Members, rfl::atomic::full_barrier};
@@ -75,6 +75,19 @@ impl Channel {
             });
 
             self.ring.reclaim_passed(RECLAIM_STEPS, slowest);
+        }
+    }
+
+    /// The receiver that holds the oldest message: of all the one that is furthest behind, or the
+    /// one that a message is for which any other would have taken.
+    pub(crate) fn slowest(&self) -> Option<u32> {
+        let members = self.members.lock();
+
+        if self.parameters.mode.receivers_compete() {
+            self.reclaim(&members);
+            self.ring.oldest_target()
+        } else {
+            members.slowest_before(self.ring.tail())
         }
     }
 
@@ -182,7 +195,8 @@ impl Channel {
 
     #[cold]
     pub(super) fn wake_senders(&self, for_any: bool) {
-        let quarter = self.parameters.ring_entries / 4;
+        let entries = self.parameters.ring_entries;
+        let quarter = (entries / 4).max(1);
         let mut goal = 0;
         let mut woken = 0;
 
@@ -216,7 +230,10 @@ impl Channel {
             // Those who do not wait had all that has become free before.
             let turns = self.turns.load_relaxed().saturating_add(woken);
 
-            self.turns.store_relaxed(turns.min(quarter));
+            // Never the whole ring: what is kept from others they are told of when something has
+            // been received.
+            self.turns
+                .store_relaxed(turns.min(quarter).min(entries - 1));
             self.turns_from.store_relaxed(self.ring.tail());
         }
     }

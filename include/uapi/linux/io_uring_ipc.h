@@ -261,14 +261,17 @@ struct io_uring_ipc_channel_create {
  *           that are left after DESTROY are EPOLLIN as well.
  *
  * /proc/<pid>/fdinfo of it has lines "ipc-NAME:" and a value, of the channel and the
- * subscriber; there may be more of them some day.
+ * subscriber; there may be more of them some day. "ipc-uid" and "ipc-gid" are the
+ * channel's owner, in the reader's user namespace: anybody may be the first to use
+ * a key, and whoever attaches by one can look who was before it sends.
  *
  * IORING_REGISTER_IPC_CHANNEL_DETACH: arg is NULL, or -EINVAL, and nr_args the id
  * of one of the ring's subscribers, also after DESTROY. Whoever may DESTROY the
  * channel (its owner, or CAP_FOWNER over it) may also DETACH the subscribers of
  * other rings, where the channel's names are or were visible: a reader that has
  * stopped, say, and holds senders up ("ipc-slowest" in the fdinfo of any
- * channel_fd). Such a subscriber's requests end with -ENOENT from then on, also
+ * channel_fd: where receivers compete, one that has not received the oldest
+ * message, which is for it alone). Such a subscriber's requests end with -ENOENT from then on, also
  * those that are under way and still wait for their memory, and so does mmap(2). Its
  * mappings stay; and it may attach again if the channel's mode, or a descriptor
  * that it has of another subscriber, lets it. Its ring still has to DETACH it, for
