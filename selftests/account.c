@@ -550,4 +550,72 @@ TEST_F(ring, memlock_after_failures)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
+/* Each subscriber is charged to who attaches it, by the page. */
+TEST_F(ring, memlock_of_subscribers)
+{
+	struct sub sub, last = {};
+	struct ring ring;
+	unsigned int n;
+	pid_t pid;
+	__u32 id;
+	int ret;
+
+	ASSERT_EQ(0, ipc_create_key(&self->ring, &id, 0, 4, 4, 0666, 0));
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		OPEN_AS(54326, MIB);
+		for (n = 0; n < MIB / 4096 + 1; n++) {
+			ret = ipc_attach(&ring, &sub, id, IOIPC_SUB_BOTH);
+			if (ret)
+				break;
+			last = sub;
+		}
+		EXPECT_EQ(-ENOMEM, ret);
+		EXPECT_LT(MIB / 4096 / 2, n);
+		ASSERT_EQ(0, ipc_detach(&ring, last.id));
+		EXPECT_EQ(-ENOMEM, ipc_attach(&ring, &sub, id, IOIPC_SUB_BOTH));
+		/* The descriptor has kept it. */
+		close(last.fd);
+		EXPECT_EQ(0, ipc_attach(&ring, &sub, id, IOIPC_SUB_BOTH));
+		_exit(_metadata->exit_code);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* Notices that are not read are charged to those who come and go. */
+TEST_F(ring, memlock_of_notices)
+{
+	enum { ENOUGH = 8192 };
+	struct sub reader, sub;
+	struct ring ring;
+	int i, ret = 0;
+	pid_t pid;
+	__u32 id;
+
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		OPEN_AS(54327, MIB / 4);
+		ASSERT_EQ(0, ipc_create(&ring, &id, 0, 4, 4));
+		ASSERT_EQ(0, ipc_attach(&ring, &reader, id,
+					IOIPC_SUB_RECV | IOIPC_SUB_EVENTS));
+		for (i = 0; !ret && i < ENOUGH; i++) {
+			ret = ipc_attach(&ring, &sub, id, IOIPC_SUB_SEND);
+			if (ret)
+				break;
+			close(sub.fd);
+			ASSERT_EQ(0, ipc_detach(&ring, sub.id));
+		}
+		EXPECT_EQ(-ENOMEM, ret);
+		EXPECT_LT(ENOUGH / 16, i);
+		/* Nobody is told any more. */
+		close(reader.fd);
+		ASSERT_EQ(0, ipc_detach(&ring, reader.id));
+		EXPECT_EQ(0, ipc_attach(&ring, &sub, id, IOIPC_SUB_SEND));
+		_exit(_metadata->exit_code);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
 TEST_HARNESS_MAIN

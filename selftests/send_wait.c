@@ -835,4 +835,65 @@ TEST_F(pair, stopped_sender_stops_nobody)
 	drain(_metadata, self, ring, 100, 102);
 }
 
+/*
+ * As @uid, on a full ring of a channel that is for all: waiting sends by the
+ * channel's id, as many as may be. The number, or -errno.
+ */
+static int crowd_the_door(unsigned int setup, uid_t uid, __u32 id)
+{
+	enum { BATCH = 32, MOST = 2048 };
+	struct io_uring_cqe cqe;
+	__u32 value = 0;
+	struct ring ring;
+	int i, n, ret;
+
+	ret = become(uid, uid) ?: ring_open(&ring, setup);
+	for (n = 0; !ret && n < MOST; n += BATCH) {
+		for (i = 0; i < BATCH; i++)
+			send_value(&ring, id, &value, IOIPC_SEND_WAIT);
+		ret = ring_submit(&ring);
+		if (ring_cqe(&ring, &cqe))
+			return cqe.res == -ENOBUFS ? n : -EPROTO;
+	}
+	return ret ?: -EOVERFLOW;
+}
+
+/* Who may send keeps nobody else from waiting, where all share a place. */
+TEST_F(pair, one_user_does_not_crowd_the_door)
+{
+	enum { USER = 1000, OTHER = 2000, SHARE = 256 };
+	struct ring *ring = &self->peer;
+	struct gate *crowded = shared_alloc(sizeof(*crowded));
+	__u32 id, i, value = 1;
+	pid_t pid, other;
+
+	ASSERT_NE(NULL, crowded);
+	ASSERT_EQ(0, gate_init(crowded));
+	ASSERT_EQ(0, ipc_create_key(ring, &id, variant->flags, 2, 4, 0666, 0));
+	ASSERT_EQ(0, ipc_attach(ring, &(struct sub){}, id, IOIPC_SUB_RECV));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(4, ipc_send_u32(ring, id, i));
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		EXPECT_EQ(SHARE, crowd_the_door(variant->setup, USER, id));
+		gate_open(crowded);
+		pause();
+	}
+	ASSERT_EQ(0, gate_wait(crowded));
+	other = child_start();
+	ASSERT_LE(0, other);
+	if (!other) {
+		struct ring own;
+
+		ASSERT_EQ(0, become(OTHER, OTHER));
+		ASSERT_EQ(0, ring_open(&own, variant->setup));
+		send_value(&own, id, &value, IOIPC_SEND_WAIT);
+		EXPECT_TRUE(ring_quiet(&own, QUIET_MS));
+		_exit(_metadata->exit_code);
+	}
+	EXPECT_EQ(0, child_wait(other));
+	child_kill(pid);
+}
+
 TEST_HARNESS_MAIN

@@ -8,10 +8,12 @@ use super::{
         atomic::{Word32, Word64},
         identity::Identity,
         inode::Access,
+        memlock::MemlockCharge,
         wait_queue::WaitQueue,
     },
     send_queue::SendQueue,
 };
+use core::mem::size_of;
 use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, c_str, prelude::*, static_lock_class, sync::Arc};
 
 /// The id of the member that stands for all who send by the channel's id.
@@ -92,6 +94,8 @@ pub(crate) struct Member {
     pub(crate) wakeups: WakeupCount,
     /// The same for room.
     pub(crate) room_wakeups: WakeupCount,
+    /// For what a subscriber takes.
+    _memlock: MemlockCharge,
 }
 
 /// How often somebody was woken, which one at a time counts.
@@ -113,7 +117,10 @@ impl WakeupCount {
 }
 
 impl Member {
+    /// Makes a member, charged to the caller; `ENOMEM`. Sleeps.
     pub(crate) fn new(id: u32, rights: Rights, service: Service) -> Result<Arc<Self>> {
+        let memlock = MemlockCharge::new(size_of::<Self>())?;
+
         Arc::pin_init(
             pin_init!(Self {
                 id,
@@ -133,6 +140,7 @@ impl Member {
                 senders <- WaitQueue::new(c_str!("Member::senders"), static_lock_class!()),
                 wakeups: WakeupCount::new(),
                 room_wakeups: WakeupCount::new(),
+                _memlock: memlock,
             }),
             GFP_KERNEL_ACCOUNT,
         )

@@ -2,7 +2,8 @@
 
 //! Notices of subscribers that have come or gone, for those receivers that have asked for them.
 
-use super::rfl::{identity::Identity, wrapping_array::WrappingArray};
+use super::rfl::{identity::Identity, memlock::MemlockCharge, wrapping_array::WrappingArray};
+use core::mem::size_of;
 use kernel::prelude::*;
 
 /// A notice that a subscriber has come or gone.
@@ -20,8 +21,11 @@ pub(crate) struct Notice {
     pub(crate) identity: Identity,
 }
 
-/// The places of notices.
-pub(super) type Places = WrappingArray<Notice>;
+/// The places of notices, and who pays for them.
+pub(super) struct Places {
+    notices: WrappingArray<Notice>,
+    _memlock: MemlockCharge,
+}
 
 /// The notices that somebody has not received yet, in the order of what they tell.
 ///
@@ -49,8 +53,8 @@ impl Notices {
         }
     }
 
-    /// Places for so many notices, charged to the caller's memory cgroup; `ENOSPC` where a channel
-    /// does not keep so many. Sleeps.
+    /// Places for so many notices, charged to the caller; `ENOSPC` where a channel does not keep so
+    /// many, `ENOMEM`. Sleeps.
     pub(super) fn places(count: usize) -> Result<Places> {
         if count > MAX_NOTICES {
             return Err(ENOSPC);
@@ -63,7 +67,12 @@ impl Notices {
             identity: Identity::nobody(),
         };
 
-        WrappingArray::new(count.next_power_of_two(), || nobody)
+        let len = count.next_power_of_two();
+
+        Ok(Places {
+            _memlock: MemlockCharge::new(len * size_of::<Notice>())?,
+            notices: WrappingArray::new(len, || nobody)?,
+        })
     }
 
     /// The number of the next one.
@@ -77,7 +86,12 @@ impl Notices {
 
     /// How many there is room for.
     pub(super) fn room(&self) -> usize {
-        self.places.as_ref().map_or(0, WrappingArray::len) - self.len()
+        let all = self
+            .places
+            .as_ref()
+            .map_or(0, |places| places.notices.len());
+
+        all - self.len()
     }
 
     /// Adds one, whose number it sets. There must be [room](Self::room).
@@ -88,7 +102,7 @@ impl Notices {
             return;
         }
         if let Some(places) = &mut self.places {
-            *places.at_mut(number as usize) = Notice { number, ..notice };
+            *places.notices.at_mut(number as usize) = Notice { number, ..notice };
             // INVARIANT: There was room.
             self.end += 1;
         }
@@ -99,7 +113,7 @@ impl Notices {
         if !(self.first..self.end).contains(&number) {
             return None;
         }
-        Some(*self.places.as_ref()?.at(number as usize))
+        Some(*self.places.as_ref()?.notices.at(number as usize))
     }
 
     /// The youngest, if it is kept.
@@ -115,12 +129,12 @@ impl Notices {
 
     /// Moves all to `places` if those are more; returns what is left over.
     pub(super) fn grow(&mut self, mut places: Places) -> Option<Places> {
-        if places.len() <= self.len() + self.room() {
+        if places.notices.len() <= self.len() + self.room() {
             return Some(places);
         }
         for number in self.first..self.end {
             if let Some(notice) = self.get(number) {
-                *places.at_mut(number as usize) = notice;
+                *places.notices.at_mut(number as usize) = notice;
             }
         }
         // INVARIANT: There are more than before.

@@ -4,7 +4,7 @@
 
 use super::{
     channel::{Channel, Region},
-    member::Member,
+    member::{Member, DOOR, MAX_WAITING},
     rfl::{
         inode::Access,
         io_uring::{IssueFlags, Outcome, Prepared, Sqe},
@@ -113,7 +113,10 @@ fn end_wait(req: Send<'_>, subscriber: &Subscriber) {
 /// Gives the request a place among those that wait; false where too many do. Sleeps.
 fn wait(req: Send<'_>, subscriber: &Subscriber) -> Result<bool> {
     if req.command().ticket.get() == 0 {
-        let Some(ticket) = subscriber.member.sends.join(req.submitter())? else {
+        let member = &*subscriber.member;
+        // The door is everybody's: one user shall not keep all others from waiting there.
+        let share = (member.id == DOOR).then_some(MAX_WAITING / 4);
+        let Some(ticket) = member.sends.join(req.submitter(), share)? else {
             return Ok(false);
         };
 

@@ -9,7 +9,7 @@
 
 use super::{
     member::MAX_WAITING,
-    rfl::{atomic::Word32, io_uring::Submitter},
+    rfl::{atomic::Word32, io_uring::Submitter, user::UserId},
 };
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
@@ -30,8 +30,16 @@ pub(crate) struct SendQueue {
 }
 
 struct Tickets {
-    waiting: RBTree<(Submitter, u64), ()>,
+    /// By submitter and ticket: who pays for the place.
+    waiting: RBTree<(Submitter, u64), UserId>,
     last: u64,
+}
+
+impl Tickets {
+    /// How many are this user's.
+    fn of(&self, user: UserId) -> u32 {
+        self.waiting.values().filter(|&&of| of == user).count() as u32
+    }
 }
 
 impl SendQueue {
@@ -72,19 +80,20 @@ impl SendQueue {
     }
 
     /// Makes a send wait behind all others of its submitter; returns its ticket, not 0, or nothing
-    /// where too many wait. Sleeps.
-    pub(crate) fn join(&self, submitter: Submitter) -> Result<Option<u64>> {
+    /// where too many wait, or so many of the caller's user as are its `share`. Sleeps.
+    pub(crate) fn join(&self, submitter: Submitter, share: Option<u32>) -> Result<Option<u64>> {
         let room = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
+        let user = UserId::current();
         let mut tickets = self.tickets.lock();
 
-        if self.len() >= MAX_WAITING {
+        if self.len() >= MAX_WAITING || share.is_some_and(|share| tickets.of(user) >= share) {
             return Ok(None);
         }
         tickets.last += 1;
         let ticket = tickets.last;
         tickets
             .waiting
-            .insert(room.into_node((submitter, ticket), ()));
+            .insert(room.into_node((submitter, ticket), user));
         self.len.add(1);
         Ok(Some(ticket))
     }

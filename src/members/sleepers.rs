@@ -99,7 +99,7 @@ impl Entry {
 
 impl Members {
     /// Marks a member as sleeping. It has to look again afterwards, past a full barrier.
-    fn fall_asleep(&mut self, at: usize, wait: Wait, asleep: &SleepCounts) {
+    pub(super) fn fall_asleep(&mut self, at: usize, wait: Wait, asleep: &SleepCounts) {
         let flag = &mut self.entries[at].asleep[wait as usize];
 
         if !*flag {
@@ -139,7 +139,7 @@ impl Members {
     }
 
     /// All places, from the one behind `id` on.
-    fn round(&self, id: u32) -> impl Iterator<Item = usize> {
+    pub(super) fn round(&self, id: u32) -> impl Iterator<Item = usize> {
         let start = match self.search(id) {
             Ok(at) => at + 1,
             Err(at) => at,
@@ -256,7 +256,7 @@ impl SleepCounts {
         self.all.add(by);
     }
 
-    fn any(&self, wait: Wait) -> bool {
+    pub(super) fn any(&self, wait: Wait) -> bool {
         self.of[wait as usize].load_relaxed() != 0
     }
 

@@ -2,7 +2,7 @@
 
 //! KUnit tests of the table of members.
 
-use super::*;
+use super::{sleepers::Wait, *};
 use crate::member::{Rights, Service};
 
 const ALL_RIGHTS: Rights = Rights {

@@ -75,16 +75,20 @@ mod suite {
         }
         // Not more than there are.
         assert_eq!(
-            notices.grow(Notices::places(4)?).map(|rest| rest.len()),
+            notices
+                .grow(Notices::places(4)?)
+                .map(|rest| rest.notices.len()),
             Some(4)
         );
         assert_eq!(
-            notices.grow(Notices::places(9)?).map(|rest| rest.len()),
+            notices
+                .grow(Notices::places(9)?)
+                .map(|rest| rest.notices.len()),
             Some(4)
         );
         assert_eq!(notices.room(), 12);
         assert!(kept(&notices, 3).eq(3..7));
-        assert_eq!(notices.clear().map(|places| places.len()), Some(16));
+        assert_eq!(notices.clear().map(|places| places.notices.len()), Some(16));
         assert_eq!(notices.end(), 7);
         assert!(notices.get(6).is_none());
         Ok(())

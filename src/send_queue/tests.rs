@@ -19,8 +19,8 @@ mod suite {
         let submitter = Submitter::new(1, 1);
 
         assert_eq!(queue.may_go(submitter, 0), true);
-        let first = queue.join(submitter)?.ok_or(ENOSPC)?;
-        let second = queue.join(submitter)?.ok_or(ENOSPC)?;
+        let first = queue.join(submitter, None)?.ok_or(ENOSPC)?;
+        let second = queue.join(submitter, None)?.ok_or(ENOSPC)?;
 
         assert!(first != 0 && second != 0);
         assert_eq!(queue.len(), 2);
@@ -40,7 +40,7 @@ mod suite {
     fn submitters_do_not_wait_for_one_another() -> Result {
         let queue = queue()?;
         let submitters = [(1, 1), (1, 2), (2, 1)].map(|(ring, task)| Submitter::new(ring, task));
-        let ticket = queue.join(submitters[1])?.ok_or(ENOSPC)?;
+        let ticket = queue.join(submitters[1], None)?.ok_or(ENOSPC)?;
 
         assert_eq!(queue.may_go(submitters[0], 0), true);
         assert_eq!(queue.may_go(submitters[1], 0), false);
@@ -55,11 +55,11 @@ mod suite {
         let submitter = Submitter::new(1, 1);
 
         for ticket in 1..=u64::from(MAX_WAITING) {
-            assert_eq!(queue.join(submitter), Ok(Some(ticket)));
+            assert_eq!(queue.join(submitter, None), Ok(Some(ticket)));
         }
-        assert_eq!(queue.join(submitter), Ok(None));
+        assert_eq!(queue.join(submitter, None), Ok(None));
         queue.leave(submitter, 500);
-        assert_eq!(queue.join(submitter)?.is_some(), true);
+        assert_eq!(queue.join(submitter, None)?.is_some(), true);
         assert_eq!(queue.len(), MAX_WAITING);
         Ok(())
     }

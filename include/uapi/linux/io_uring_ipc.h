@@ -130,7 +130,8 @@
  *       Messages keep the order in which one task has sent them: while a send
  *       waits, later ones of the same task and subscriber (or channel, for
  *       sends by its id) wait behind it, or fail with -ENOBUFS. So do those
- *       that come when 1024 of the subscriber (or channel) wait already.
+ *       that come when 1024 of the subscriber wait already; or, by the channel's id,
+ *       1024 of all or 256 of the same user.
  */
 #define IOIPC_SEND_WAIT		(1U << 0)
 

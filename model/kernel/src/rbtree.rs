@@ -29,6 +29,11 @@ impl<K: Ord, V> RBTree<K, V> {
             .map(|entry| RBTreeNode(Box::new(entry)))
     }
 
+    /// All values, in the order of their keys.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.0.values()
+    }
+
     /// The first node that is not before `key`.
     pub fn cursor_lower_bound(&self, key: &K) -> Option<Cursor<'_, K, V>> {
         self.0

@@ -15,7 +15,22 @@ pub(crate) enum Access {
 /// An inode.
 pub(crate) struct Inode;
 
+/// The owner of an object.
+pub(crate) struct Owner {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) mode: u32,
+}
+
 impl Inode {
+    pub(crate) fn owner(&self) -> Owner {
+        Owner {
+            uid: 0,
+            gid: 0,
+            mode: 0o666,
+        }
+    }
+
     pub(crate) fn permission(&self, _access: Access) -> Result {
         Ok(())
     }
