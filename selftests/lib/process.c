@@ -75,6 +75,12 @@ int become(uid_t uid, gid_t gid)
 	return 0;
 }
 
+uid_t own_user(void)
+{
+	/* Above all that any test names. */
+	return 1000000 + getpid();
+}
+
 void sleep_ms(unsigned int ms)
 {
 	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };

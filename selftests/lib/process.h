@@ -28,6 +28,12 @@ void child_kill(pid_t pid);
 /* Give up root for good: real, effective, saved and fs ids, no groups. */
 int become(uid_t uid, gid_t gid);
 
+/*
+ * A user that nobody else is, for what the kernel counts for each user. Another
+ * one in each process: a test asks before it has children.
+ */
+uid_t own_user(void);
+
 void sleep_ms(unsigned int ms);
 
 /* Milliseconds of the monotonic clock. */
