@@ -59,6 +59,15 @@ int child_wait(pid_t pid)
 				   128 + WTERMSIG(status);
 }
 
+bool child_ended(pid_t pid)
+{
+	siginfo_t info = {};
+
+	/* Also where there is none: nobody is to wait for it. */
+	return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) ||
+	       info.si_pid;
+}
+
 void child_kill(pid_t pid)
 {
 	kill(pid, SIGKILL);

@@ -3,6 +3,7 @@
 #ifndef PROCESS_H
 #define PROCESS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* A gate lets as many waits pass as it was opened times. */
@@ -19,8 +20,11 @@ int gate_wait(struct gate *gate);
 /* As fork(), and the child dies with its parent. */
 pid_t child_start(void);
 
-/* The child's exit status, or 128 and the signal that ended it. */
+/* The child's exit status, or 128 and the signal that ended it; -1 for any. */
 int child_wait(pid_t pid);
+
+/* Whether it has ended, which child_wait() is still to be asked for. */
+bool child_ended(pid_t pid);
 
 /* kill -9 and wait. */
 void child_kill(pid_t pid);
