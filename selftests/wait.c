@@ -132,9 +132,8 @@ TEST_F(pair, from_another_process)
 		if (ring_open(&other, RING_PLAIN))
 			_exit(10);
 		for (i = 0; i < 5; i++) {
-			gate_wait(&go);
-			/* So that the receiver sleeps, most times. */
-			sleep_ms(10);
+			if (gate_wait(&go) || asleep_wait(getppid()))
+				_exit(12);
 			if (ipc_send_u32(&other, self->id, i) != 4)
 				_exit(11);
 		}
@@ -428,7 +427,7 @@ TEST_F(pair, loses_more_than_128_times)
 	EXPECT_EQ(77, (int)value[0]);
 }
 
-/* A child that sends 0 to 3, one by one, when it may. */
+/* A child that sends 0 to 3, when it may, each when its parent sleeps. */
 static pid_t send_four_slowly(__u32 channel, struct gate *go)
 {
 	pid_t pid = child_start();
@@ -440,7 +439,8 @@ static pid_t send_four_slowly(__u32 channel, struct gate *go)
 	if (ring_open(&ring, RING_PLAIN) || gate_wait(go))
 		_exit(10);
 	for (i = 0; i < 4; i++) {
-		sleep_ms(10);
+		if (asleep_wait(getppid()))
+			_exit(12);
 		if (ipc_send_u32(&ring, channel, i) != 4)
 			_exit(11);
 	}

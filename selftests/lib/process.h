@@ -26,6 +26,12 @@ int child_wait(pid_t pid);
 /* Whether it has ended, which child_wait() is still to be asked for. */
 bool child_ended(pid_t pid);
 
+/*
+ * Wait for a process to sleep, which has but one call left to do so in: 0, or
+ * -ETIMEDOUT after ten seconds. What wakes it is for the caller to do.
+ */
+int asleep_wait(pid_t pid);
+
 /* kill -9 and wait. */
 void child_kill(pid_t pid);
 
