@@ -6,14 +6,6 @@
 #include "channel_fixture.h"
 #include "ring_fixture.h"
 
-static short poll_now(int fd)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-
-	poll(&pfd, 1, 0);
-	return pfd.revents;
-}
-
 TEST_F(ring, broadcast_reaches_everyone)
 {
 	struct ring *ring = &self->ring;

@@ -53,14 +53,6 @@ static void expect_next(struct __test_metadata *_metadata, struct ring *ring,
 	ASSERT_EQ(lost, message.hdr.lost);
 }
 
-static short poll_now(int fd)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLOUT };
-
-	poll(&pfd, 1, 0);
-	return pfd.revents;
-}
-
 TEST_F(ring, create_flags)
 {
 	__u32 flags, id;

@@ -6,8 +6,6 @@
 
 #include "channel_fixture.h"
 
-#define BOTH	(POLLIN | POLLOUT)
-
 static short poll_for(int fd, short events, int timeout)
 {
 	struct pollfd pfd = { .fd = fd, .events = events };
@@ -15,11 +13,6 @@ static short poll_for(int fd, short events, int timeout)
 	if (poll(&pfd, 1, timeout) < 0)
 		return -errno;
 	return pfd.revents & (events | POLLERR | POLLHUP | POLLNVAL);
-}
-
-static short poll_now(int fd)
-{
-	return poll_for(fd, BOTH, 0);
 }
 
 TEST_F(channel, pollin)
