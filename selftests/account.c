@@ -327,8 +327,9 @@ TEST_F(memcg, no_leak_in_200_cycles)
 /*
  * RLIMIT_MEMLOCK
  *
- * It is counted for each user: every test takes a user nobody else is. Rings
- * are charged too, a few pages each, so the sizes leave some room.
+ * It is counted for each user, and given back late: every test has a user of its
+ * own, in each set-up. Rings are charged too, a few pages each, so the sizes
+ * leave some room.
  */
 static int limit_memlock(uid_t uid, rlim_t bytes)
 {
@@ -339,13 +340,14 @@ static int limit_memlock(uid_t uid, rlim_t bytes)
 	return become(uid, uid);
 }
 
-#define OPEN_AS(uid, bytes) do {					\
-	ASSERT_EQ(0, limit_memlock(uid, bytes));			\
+#define OPEN_AS(user, bytes) do {					\
+	ASSERT_EQ(0, limit_memlock(user, bytes));			\
 	ASSERT_EQ(0, ring_open(&ring, variant->setup));			\
 } while (0)
 
 TEST_F(ring, memlock_limit)
 {
+	uid_t user = own_user();
 	struct ring ring;
 	struct sub sub;
 	pid_t pid;
@@ -354,7 +356,7 @@ TEST_F(ring, memlock_limit)
 	pid = child_start();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		OPEN_AS(54321, 4 * MIB);
+		OPEN_AS(user, 4 * MIB);
 		EXPECT_EQ(-ENOMEM, create_mib(&ring, &id, 8));
 		EXPECT_EQ(-ENOMEM, create_mib(&ring, &id, 4));
 		ASSERT_EQ(0, create_mib(&ring, &id, 2));
@@ -374,6 +376,7 @@ TEST_F(ring, memlock_limit)
 /* The user's processes share the limit; root passes. */
 TEST_F(ring, memlock_is_per_user)
 {
+	uid_t user = own_user();
 	struct gate ready, done;
 	struct ring ring;
 	struct rlimit none = {};
@@ -385,7 +388,7 @@ TEST_F(ring, memlock_is_per_user)
 	pid[0] = child_start();
 	ASSERT_LE(0, pid[0]);
 	if (!pid[0]) {
-		OPEN_AS(54322, 4 * MIB);
+		OPEN_AS(user, 4 * MIB);
 		EXPECT_EQ(0, create_mib(&ring, &id, 2));
 		gate_open(&ready);
 		gate_wait(&done);
@@ -395,7 +398,7 @@ TEST_F(ring, memlock_is_per_user)
 	pid[1] = child_start();
 	ASSERT_LE(0, pid[1]);
 	if (!pid[1]) {
-		OPEN_AS(54322, 4 * MIB);
+		OPEN_AS(user, 4 * MIB);
 		EXPECT_EQ(-ENOMEM, create_mib(&ring, &id, 2));
 		/* The other process ends, and its share is free. */
 		gate_open(&done);
@@ -413,6 +416,7 @@ TEST_F(ring, memlock_is_per_user)
 /* Users of a channel do not pay, and do not get anything back either. */
 TEST_F(ring, memlock_of_the_creator)
 {
+	uid_t user = own_user();
 	struct ring ring;
 	struct sub sub;
 	pid_t pid;
@@ -424,7 +428,7 @@ TEST_F(ring, memlock_of_the_creator)
 	if (!pid) {
 		__u32 own;
 
-		OPEN_AS(54323, 4 * MIB);
+		OPEN_AS(user, 4 * MIB);
 		ASSERT_EQ(0, ipc_attach(&ring, &sub, id, IOIPC_SUB_BOTH));
 		EXPECT_EQ(4, ipc_send_u32(&ring, sub.id, 1));
 		ASSERT_EQ(0, create_mib(&ring, &own, 2));
@@ -439,6 +443,7 @@ TEST_F(ring, memlock_of_the_creator)
 /* What another task frees last goes back to who has paid. */
 TEST_F(ring, memlock_goes_back_to_the_creator)
 {
+	uid_t user = own_user();
 	struct gate ready, done;
 	struct ring ring;
 	__u32 *id, own;
@@ -453,7 +458,7 @@ TEST_F(ring, memlock_goes_back_to_the_creator)
 	pid[0] = child_start();
 	ASSERT_LE(0, pid[0]);
 	if (!pid[0]) {
-		OPEN_AS(54324, 4 * MIB);
+		OPEN_AS(user, 4 * MIB);
 		EXPECT_EQ(0, create_mib(&ring, id, 2));
 		gate_open(&ready);
 		gate_wait(&done);
@@ -472,7 +477,7 @@ TEST_F(ring, memlock_goes_back_to_the_creator)
 	if (!pid[1]) {
 		/* Or the child's copy would be the last. */
 		munmap(map, sub.size);
-		OPEN_AS(54324, 4 * MIB);
+		OPEN_AS(user, 4 * MIB);
 		EXPECT_EQ(-ENOMEM, create_mib(&ring, &own, 2));
 		gate_open(&ready);
 		gate_wait(&done);
@@ -487,6 +492,7 @@ TEST_F(ring, memlock_goes_back_to_the_creator)
 
 TEST_F(ring, memlock_200_cycles)
 {
+	uid_t user = own_user();
 	struct ring ring;
 	struct sub sub;
 	pid_t pid;
@@ -496,7 +502,7 @@ TEST_F(ring, memlock_200_cycles)
 	pid = child_start();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		OPEN_AS(54324, 1 * MIB);
+		OPEN_AS(user, 1 * MIB);
 		for (i = 0; i < 200; i++) {
 			ASSERT_EQ(0, ipc_create(&ring, &id, i % 3, 32, 16384));
 			ASSERT_EQ(0, ipc_attach(&ring, &sub, id,
@@ -519,6 +525,7 @@ TEST_F(ring, memlock_200_cycles)
 /* A failed creation keeps no charge, however it fails. */
 TEST_F(ring, memlock_after_failures)
 {
+	uid_t user = own_user();
 	struct io_uring_ipc_channel_create arg = {
 		.ring_entries = 2,
 		.max_msg_size = MIB,
@@ -533,7 +540,7 @@ TEST_F(ring, memlock_after_failures)
 	pid = child_start();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		OPEN_AS(54325, 6 * MIB);
+		OPEN_AS(user, 6 * MIB);
 		page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		*page = arg;

@@ -7,10 +7,9 @@
 
 #include "kselftest_harness.h"
 #include "lib/ipc_uring.h"
+#include "lib/kernel_memory.h"
 #include "lib/process.h"
 
-#define QUIET_MS	10
-#define PATIENCE_MS	10000
 #define ENTRIES		4
 #define PARKED		3
 #define GROUP		3
@@ -19,7 +18,7 @@ enum waiter { RECV_WAIT, MULTISHOT, SEND_WAIT };
 
 FIXTURE(wait)
 {
-	int refs;		/* of the module, before all this */
+	long long refs;		/* of the module, before all this */
 	struct ring ring;	/* whose requests wait */
 	struct ring peer;	/* which owns the channel */
 	struct buffers buffers;
@@ -93,31 +92,6 @@ FIXTURE_VARIANT_ADD(wait, send_sqpoll)
 	.waiter = SEND_WAIT,
 };
 
-static int module_refs(void)
-{
-	FILE *file = fopen("/sys/module/io_uring_ipc/refcnt", "r");
-	int refs;
-
-	if (!file)
-		return -errno;
-	if (fscanf(file, "%d", &refs) != 1)
-		refs = -EINVAL;
-	fclose(file);
-	return refs;
-}
-
-/* A ring's end is finished by a kernel thread: two seconds. */
-static int settled_refs(int want)
-{
-	int i, refs = module_refs();
-
-	for (i = 0; i < 200 && refs != want; i++) {
-		sleep_ms(10);
-		refs = module_refs();
-	}
-	return refs;
-}
-
 FIXTURE_SETUP(wait)
 {
 	__u32 i;
@@ -126,7 +100,7 @@ FIXTURE_SETUP(wait)
 	self->waiter = variant->waiter;
 	self->sub.fd = -1;
 	self->other.fd = -1;
-	self->refs = module_refs();
+	self->refs = module_references();
 	ASSERT_LE(0, self->refs);
 	ASSERT_EQ(0, ring_open(&self->ring, variant->setup));
 	ASSERT_EQ(0, ring_open(&self->peer, RING_PLAIN));
@@ -149,7 +123,7 @@ FIXTURE_TEARDOWN(wait)
 	buffers_close(&self->buffers);
 	close(self->sub.fd);
 	close(self->other.fd);
-	EXPECT_EQ(self->refs, settled_refs(self->refs));
+	EXPECT_TRUE(module_references_become(self->refs));
 }
 
 /* The program itself, executed anew: it tells so and stays. */
@@ -516,7 +490,7 @@ static void __noreturn waiting_child(struct wait_data *self, enum deed deed,
 static void task_ends(struct __test_metadata *_metadata,
 		      struct wait_data *self, enum deed deed)
 {
-	int refs = module_refs();
+	long long refs = module_references();
 	struct gate ready, go;
 	pid_t pid;
 
@@ -527,7 +501,7 @@ static void task_ends(struct __test_metadata *_metadata,
 	if (!pid)
 		waiting_child(self, deed, &ready, &go);
 	ASSERT_EQ(0, gate_wait(&ready));
-	EXPECT_LT(refs, module_refs());
+	EXPECT_LT(refs, module_references());
 	if (deed == KILL) {
 		child_kill(pid);
 	} else {
@@ -536,7 +510,7 @@ static void task_ends(struct __test_metadata *_metadata,
 		EXPECT_EQ(0, deed == EXEC ? gate_wait(&ready) :
 					    child_wait(pid));
 	}
-	EXPECT_EQ(refs, settled_refs(refs));
+	EXPECT_TRUE(module_references_become(refs));
 	expect_channel_works(_metadata, self);
 	if (deed == EXEC)
 		child_kill(pid);

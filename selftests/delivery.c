@@ -6,14 +6,6 @@
 #include "channel_fixture.h"
 #include "ring_fixture.h"
 
-static short poll_now(int fd)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-
-	poll(&pfd, 1, 0);
-	return pfd.revents;
-}
-
 TEST_F(ring, broadcast_reaches_everyone)
 {
 	struct ring *ring = &self->ring;
@@ -217,7 +209,6 @@ TEST_F(ring, multicast_two_receivers)
 #define BATCH	16
 
 struct tally {
-	unsigned int ready;
 	unsigned int total;		/* messages received by all */
 	unsigned int taken[2];
 	unsigned int disorder;
@@ -261,7 +252,7 @@ static int send_numbers(unsigned int setup, __u32 id, __u32 total)
 }
 
 static int take_numbers(unsigned int setup, __u32 id, __u32 total,
-			struct tally *tally, int who)
+			struct tally *tally, struct gate *ready, int who)
 {
 	long long last = -1;
 	__u32 value[BATCH];
@@ -273,7 +264,7 @@ static int take_numbers(unsigned int setup, __u32 id, __u32 total,
 	if (ring_open(&ring, setup) ||
 	    ipc_attach(&ring, &rx, id, IOIPC_SUB_RECV))
 		return 20;
-	__atomic_add_fetch(&tally->ready, 1, __ATOMIC_SEQ_CST);
+	gate_open(ready);
 	while (__atomic_load_n(&tally->total, __ATOMIC_RELAXED) < total) {
 		for (i = 0; i < BATCH; i++)
 			prep_recv(&ring, rx.id, &value[i], 4, 0, i);
@@ -305,26 +296,28 @@ static void exactly_once(struct __test_metadata *_metadata, struct ring *ring,
 {
 	struct tally *tally = shared_alloc(sizeof(*tally) + total);
 	unsigned int i, wrong = 0;
-	pid_t rx[2], tx;
+	struct gate ready;
+	pid_t pid;
 	__u32 id;
 
 	ASSERT_NE(NULL, tally);
+	ASSERT_EQ(0, gate_init(&ready));
 	ASSERT_EQ(0, ipc_create(ring, &id, flags, 64, 4));
 	for (i = 0; i < 2; i++) {
-		rx[i] = child_start();
-		ASSERT_LE(0, rx[i]);
-		if (!rx[i])
-			_exit(take_numbers(setup, id, total, tally, i));
+		pid = child_start();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			_exit(take_numbers(setup, id, total, tally, &ready, i));
 	}
-	while (__atomic_load_n(&tally->ready, __ATOMIC_SEQ_CST) < 2)
-		sleep_ms(1);
-	tx = child_start();
-	ASSERT_LE(0, tx);
-	if (!tx)
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, gate_wait(&ready));
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid)
 		_exit(send_numbers(setup, id, total));
-	EXPECT_EQ(0, child_wait(tx));
-	EXPECT_EQ(0, child_wait(rx[0]));
-	EXPECT_EQ(0, child_wait(rx[1]));
+	/* If one fails the others may wait for it, and nobody for them. */
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, child_wait(-1));
 	for (i = 0; i < total; i++)
 		wrong += tally->count[i] != 1;
 	EXPECT_EQ(0, (int)wrong);
@@ -354,7 +347,7 @@ TEST_F_TIMEOUT(ring, multicast_exactly_once, 600)
 
 /* Two senders, two receivers, all on one broadcast ring of 16. */
 static int hear_everything(unsigned int setup, __u32 id, __u32 total,
-			   struct tally *tally)
+			   struct gate *ready)
 {
 	__u32 value[BATCH], next[2] = {}, got = 0;
 	struct ring ring;
@@ -365,7 +358,7 @@ static int hear_everything(unsigned int setup, __u32 id, __u32 total,
 	if (ring_open(&ring, setup) ||
 	    ipc_attach(&ring, &rx, id, IOIPC_SUB_RECV))
 		return 30;
-	__atomic_add_fetch(&tally->ready, 1, __ATOMIC_SEQ_CST);
+	gate_open(ready);
 	while (got < 2 * total) {
 		for (i = 0; i < BATCH; i++)
 			prep_recv(&ring, rx.id, &value[i], 4, 0, i);
@@ -418,29 +411,30 @@ static int tell_everything(unsigned int setup, __u32 id, __u32 total,
 
 TEST_F_TIMEOUT(ring, broadcast_two_senders_two_receivers, 600)
 {
-	struct tally *tally = shared_alloc(sizeof(*tally));
 	__u32 id, total = many(variant->setup) / 20;
-	pid_t pid[4];
+	struct gate ready;
+	pid_t pid;
 	int i;
 
-	ASSERT_NE(NULL, tally);
+	ASSERT_EQ(0, gate_init(&ready));
 	ASSERT_EQ(0, ipc_create(&self->ring, &id, IOIPC_F_BROADCAST, 16, 4));
 	for (i = 0; i < 2; i++) {
-		pid[i] = child_start();
-		if (!pid[i])
+		pid = child_start();
+		ASSERT_LE(0, pid);
+		if (!pid)
 			_exit(hear_everything(variant->setup, id, total,
-					      tally));
+					      &ready));
 	}
-	while (__atomic_load_n(&tally->ready, __ATOMIC_SEQ_CST) < 2)
-		sleep_ms(1);
-	for (; i < 4; i++) {
-		pid[i] = child_start();
-		if (!pid[i])
-			_exit(tell_everything(variant->setup, id, total,
-					      i & 1));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, gate_wait(&ready));
+	for (i = 0; i < 2; i++) {
+		pid = child_start();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			_exit(tell_everything(variant->setup, id, total, i));
 	}
 	for (i = 0; i < 4; i++)
-		EXPECT_EQ(0, child_wait(pid[i]));
+		ASSERT_EQ(0, child_wait(-1));
 }
 
 /*

@@ -72,6 +72,7 @@ TEST_F_TIMEOUT(injection, create, LIMIT)
 TEST_F_TIMEOUT(injection, create_with_memlock, LIMIT)
 {
 	struct rlimit limit = { 512 << 10, 512 << 10 };
+	uid_t user = own_user();
 	unsigned int n, failed = 0;
 	struct ring ring;
 	pid_t pid;
@@ -84,7 +85,7 @@ TEST_F_TIMEOUT(injection, create_with_memlock, LIMIT)
 	if (!pid) {
 		ASSERT_EQ(0, injection_open());
 		ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &limit));
-		ASSERT_EQ(0, become(54331, 54331));
+		ASSERT_EQ(0, become(user, user));
 		ASSERT_EQ(0, ring_open(&ring, variant->setup));
 		for_each_failure(n, hit) {
 			inject(ONE_FAILURE, n);

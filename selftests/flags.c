@@ -5,7 +5,6 @@
 #include "pair_fixture.h"
 #include "ring_fixture.h"
 
-#define QUIET_MS	10
 #define GROUP		4
 
 /* The ring under test also sends. */
@@ -21,17 +20,6 @@ static void fill(struct __test_metadata *_metadata, struct pair_data *self)
 
 	for (i = 0; i < PAIR_ENTRIES; i++)
 		ASSERT_EQ(4, ipc_send_u32(&self->peer, self->tx.id, i));
-}
-
-static void expect_next(struct __test_metadata *_metadata, struct ring *ring,
-			__u64 user_data, int res)
-{
-	struct io_uring_cqe cqe;
-
-	ASSERT_EQ(0, ring_next(ring, &cqe));
-	EXPECT_EQ(user_data, cqe.user_data)
-		TH_LOG("result %d", cqe.res);
-	EXPECT_EQ(res, cqe.res);
 }
 
 /* Issued by io-wq, which hands what has to wait back. */

@@ -11,7 +11,6 @@
 #include "lib/ipc_uring.h"
 #include "lib/process.h"
 
-#define QUIET_MS	20
 #define RECV_DATA	1
 #define SEND_DATA	2
 #define CANCEL_DATA	3
@@ -88,23 +87,17 @@ FIXTURE_TEARDOWN(two)
 	ring_close(&self->peer);
 }
 
-static void park(struct __test_metadata *_metadata, struct ring *ring,
-		 const struct sub *sub, __u32 *value)
-{
-	prep_recv(ring, sub->id, value, 4, IOIPC_RECV_WAIT, RECV_DATA);
-	ASSERT_EQ(0, ring_submit(ring));
-	ASSERT_EQ(0, fdinfo_wait(sub->fd, RECEIVES_WAITING, 1));
-}
-
 static void park_ours(struct __test_metadata *_metadata, struct two_data *self)
 {
-	park(_metadata, &self->ring, &self->sub, &self->value[0]);
+	ASSERT_EQ(0, ipc_park(&self->ring, &self->sub, &self->value[0],
+			      RECV_DATA));
 }
 
 static void park_rival(struct __test_metadata *_metadata,
 		       struct two_data *self)
 {
-	park(_metadata, &self->peer, &self->rival, &self->value[1]);
+	ASSERT_EQ(0, ipc_park(&self->peer, &self->rival, &self->value[1],
+			      RECV_DATA));
 }
 
 /* The rival's receive completes, with this number. */
@@ -333,7 +326,7 @@ TEST_F(two, killed_after_its_wakeup)
 		prep_send(&self->ring, self->id, (__u32[]){ turn }, 4, 0,
 			  SEND_DATA);
 		ASSERT_EQ(4, ring_one(&self->ring));
-		if (ring_quiet(&self->peer, QUIET_MS))
+		if (ring_quiet(&self->peer, 2 * QUIET_MS))
 			break;
 		expect_rival(_metadata, self, turn);
 	}

@@ -53,14 +53,6 @@ static void expect_next(struct __test_metadata *_metadata, struct ring *ring,
 	ASSERT_EQ(lost, message.hdr.lost);
 }
 
-static short poll_now(int fd)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLOUT };
-
-	poll(&pfd, 1, 0);
-	return pfd.revents;
-}
-
 TEST_F(ring, create_flags)
 {
 	__u32 flags, id;
@@ -450,8 +442,7 @@ static bool is_whole(const __u32 *word)
 
 #define BATCH	16
 
-static int flood(unsigned int setup, __u32 channel, __u32 total,
-		 unsigned int *done)
+static int flood(unsigned int setup, __u32 channel, __u32 total)
 {
 	__u32 word[BATCH][WORDS], next = 0, i, n;
 	struct ring ring;
@@ -472,7 +463,6 @@ static int flood(unsigned int setup, __u32 channel, __u32 total,
 			if (res[i] != sizeof(word[i]))
 				return 12;
 	}
-	__atomic_store_n(done, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }
 
@@ -490,7 +480,6 @@ static void sleeping_reader(struct __test_metadata *_metadata,
 			    struct ring *ring, unsigned int setup,
 			    __u32 entries, bool headers)
 {
-	unsigned int *done = shared_alloc(sizeof(*done));
 	__u32 id, total = messages(setup), i, calls = 0;
 	__u64 got = 0, lost = 0, next = 0;
 	struct content content[BATCH];
@@ -498,19 +487,19 @@ static void sleeping_reader(struct __test_metadata *_metadata,
 	struct sub rx;
 	pid_t pid;
 
-	ASSERT_NE(NULL, done);
 	ASSERT_EQ(0, ipc_create(ring, &id, IOIPC_F_BROADCAST, entries,
 				sizeof(content[0].word)));
 	ASSERT_EQ(0, ipc_attach(ring, &rx, id, LOSSY_RX));
 	pid = child_start();
 	ASSERT_LE(0, pid);
 	if (!pid)
-		_exit(flood(setup, id, total, done));
-	/* Whatever the machine is like, it is too slow once. */
-	while (!fdinfo_value(rx.fd, LOST))
+		_exit(flood(setup, id, total));
+	/* Whatever the machine is like, it is too slow once: ten seconds. */
+	for (i = 0; i < 10000 && !fdinfo_value(rx.fd, LOST); i++)
 		sleep_ms(1);
+	ASSERT_LT(0, fdinfo_value(rx.fd, LOST));
 	for (;;) {
-		bool last = __atomic_load_n(done, __ATOMIC_SEQ_CST);
+		bool last = child_ended(pid);
 
 		/* Every other one without a header, if that is wanted. */
 		for (i = 0; i < BATCH; i++) {
@@ -579,7 +568,6 @@ TEST_F_TIMEOUT(ring, sleeping_reader_without_headers, 3600)
 TEST_F_TIMEOUT(ring, receives_at_once, 3600)
 {
 	__u32 id, total = messages(variant->setup), i, known = 0;
-	unsigned int *done = shared_alloc(sizeof(*done));
 	struct ring *ring = &self->ring;
 	struct content content[BATCH];
 	unsigned char *seen;
@@ -588,7 +576,6 @@ TEST_F_TIMEOUT(ring, receives_at_once, 3600)
 	struct sub rx;
 	pid_t pid;
 
-	ASSERT_NE(NULL, done);
 	seen = calloc(total, 1);
 	ASSERT_NE(NULL, seen);
 	ASSERT_EQ(0, ipc_create(ring, &id, IOIPC_F_BROADCAST, 16,
@@ -597,9 +584,9 @@ TEST_F_TIMEOUT(ring, receives_at_once, 3600)
 	pid = child_start();
 	ASSERT_LE(0, pid);
 	if (!pid)
-		_exit(flood(variant->setup, id, total, done));
+		_exit(flood(variant->setup, id, total));
 	for (;;) {
-		bool last = __atomic_load_n(done, __ATOMIC_SEQ_CST);
+		bool last = child_ended(pid);
 
 		for (i = 0; i < BATCH; i++)
 			prep_recv(ring, rx.id, &content[i], sizeof(content[i]),

@@ -10,7 +10,6 @@
 #include "lib/ipc_uring.h"
 #include "lib/process.h"
 
-#define QUIET_MS	10
 #define GROUP		7
 #define ENTRIES		256
 #define SIZE		128

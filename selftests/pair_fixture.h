@@ -124,4 +124,16 @@ FIXTURE_TEARDOWN(pair)
 	pair_close(self);
 }
 
+/* The next completion is this one. */
+static inline void expect_next(struct __test_metadata *_metadata,
+			       struct ring *ring, __u64 user_data, int res)
+{
+	struct io_uring_cqe cqe;
+
+	ASSERT_EQ(0, ring_next(ring, &cqe));
+	EXPECT_EQ(user_data, cqe.user_data)
+		TH_LOG("result %d", cqe.res);
+	EXPECT_EQ(res, cqe.res);
+}
+
 #endif /* PAIR_FIXTURE_H */

@@ -9,8 +9,6 @@
 #define PAIR_TEST_SENDER
 #include "pair_fixture.h"
 
-#define QUIET_MS	10
-#define PATIENCE_MS	10000
 
 static void send_value(struct ring *ring, __u32 id, const __u32 *value,
 		       __u16 flags)
@@ -50,16 +48,6 @@ static void drain(struct __test_metadata *_metadata, struct pair_data *self,
 		first++;
 	}
 	ASSERT_EQ(-EAGAIN, ipc_recv_u32(&self->peer, self->rx.id));
-}
-
-static void expect_next(struct __test_metadata *_metadata, struct ring *ring,
-			__u64 user_data, int res)
-{
-	struct io_uring_cqe cqe;
-
-	ASSERT_EQ(0, ring_next(ring, &cqe));
-	EXPECT_EQ(user_data, cqe.user_data);
-	EXPECT_EQ(res, cqe.res);
 }
 
 TEST_F(pair, room_at_once)

@@ -6,8 +6,9 @@
  * after each result: lines that mean trouble make that result "not ok", and so
  * do lines that were lost. A program that takes too long is killed with all it
  * started, and one that yields no result, or fewer than it announced, counts as
- * a failure. So does a skipped test, unless its reason contains one of those
- * given with -s.
+ * a failure. So does one that ends otherwise than its results say, and one that
+ * leaves a process nobody can kill. So does a skipped test, unless its reason
+ * contains one of those given with -s.
  *
  * "passed failed skipped" is written to the file. The exit status is 0 if none
  * failed.
@@ -46,8 +47,10 @@ static const char * const trouble[] = {
 
 static const char *excuses[16];
 static unsigned int n_excuses;
+static const char *program;
 static unsigned int passed, failed, skipped, planned;
-static bool finished;
+static unsigned int results;	/* that the program has told */
+static unsigned int admitted;	/* failures among them */
 static unsigned long long last;	/* when the last result came */
 static int kmsg = -1;
 
@@ -67,6 +70,19 @@ static void say(const char *fmt, ...)
 	vprintf(fmt, args);
 	va_end(args);
 	fflush(stdout);
+}
+
+/* A failure that is no test's. */
+static void complain(const char *fmt, ...)
+{
+	va_list args;
+
+	printf("not ok - %s # ", program);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	say("\n");
+	failed++;
 }
 
 /* Opens at what comes next. */
@@ -183,6 +199,8 @@ static void result(const char *line)
 	const char *rest = line + (ok ? 3 : 7);
 	const char *skip = strstr(line, "# SKIP");
 
+	results++;
+	admitted += !ok;
 	if (log_has_trouble()) {
 		say("not ok %s # the kernel complained\n", rest);
 		failed++;
@@ -210,8 +228,6 @@ static void take_line(const char *line)
 		return;
 	}
 	sscanf(line, "1..%u", &planned);
-	if (!strncmp(line, "# Totals:", 9))
-		finished = true;
 	say("%s\n", line);
 }
 
@@ -263,44 +279,56 @@ static pid_t parent_of(pid_t pid)
 /* Orphans come to us: kill our children until there are none. */
 static void kill_all(void)
 {
-	unsigned long long until = now_ms() + 3000;
+	unsigned long long until = now_ms() + 10000;
 	struct dirent *entry;
-	bool any = true;
+	pid_t pid;
 	DIR *dir;
 
-	while (any && now_ms() < until) {
-		any = false;
+	for (;;) {
 		dir = opendir("/proc");
 		while (dir && (entry = readdir(dir))) {
-			pid_t pid = atoi(entry->d_name);
-
-			if (pid > 0 && parent_of(pid) == getpid()) {
+			pid = atoi(entry->d_name);
+			if (pid > 0 && parent_of(pid) == getpid())
 				kill(pid, SIGKILL);
-				any = true;
-			}
 		}
 		if (dir)
 			closedir(dir);
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
-		if (any)
-			usleep(2000);
+		do {
+			pid = waitpid(-1, NULL, WNOHANG);
+		} while (pid > 0);
+		if (pid < 0)
+			return;
+		if (now_ms() >= until)
+			break;
+		usleep(2000);
 	}
-	if (any)
-		say("# processes that do not die are left behind\n");
+	complain("processes that do not die are left behind");
+}
+
+/* The harness ends with 0 if no test failed. */
+static void judge_end(int status)
+{
+	if (WIFSIGNALED(status))
+		complain("killed by signal %d", WTERMSIG(status));
+	else if (!WEXITSTATUS(status) != !admitted)
+		complain("exit status %d after %u failed tests",
+			 WEXITSTATUS(status), admitted);
 }
 
 static void run(char **argv, unsigned int seconds)
 {
 	unsigned long long until = now_ms() + seconds * 1000ULL;
 	struct pollfd pfd = { .events = POLLIN };
-	int out[2];
+	bool ended = false;
+	int out[2], status = 0;
 	pid_t pid;
 
 	last = now_ms();
 	if (pipe(out))
 		return;
 	pid = fork();
+	if (pid < 0)
+		return;
 	if (!pid) {
 		dup2(out[1], STDOUT_FILENO);
 		dup2(out[1], STDERR_FILENO);
@@ -312,22 +340,21 @@ static void run(char **argv, unsigned int seconds)
 	close(out[1]);
 	pfd.fd = out[0];
 	/* Not until end of file: a stuck child may hold the pipe open. */
-	while (!finished && now_ms() < until) {
+	while (!ended && now_ms() < until) {
 		if (poll(&pfd, 1, 50) > 0 && !take_output(out[0]))
-			break;
+			pfd.fd = -1;
 		read_log();
+		ended = waitpid(pid, &status, WNOHANG) == pid;
 	}
-	if (!finished && now_ms() >= until) {
-		say("not ok - %s # took more than %u seconds, killed\n",
-		    argv[0], seconds);
-		failed++;
-	}
-	/* Let it end by itself: its last steps are part of the test. */
-	until = now_ms() + 2000;
-	while (now_ms() < until && waitpid(pid, NULL, WNOHANG) == 0)
-		usleep(1000);
 	kill_all();
+	/* Nobody writes any more. */
+	while (poll(&pfd, 1, 0) > 0 && take_output(out[0]))
+		;
 	close(out[0]);
+	if (ended)
+		judge_end(status);
+	else
+		complain("took more than %u seconds, killed", seconds);
 }
 
 int main(int argc, char **argv)
@@ -349,30 +376,19 @@ int main(int argc, char **argv)
 	}
 	if (optind >= argc)
 		return 2;
+	program = argv[optind];
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	open_log();
-	if (kmsg < 0) {
-		say("not ok - %s # /dev/kmsg: %s\n", argv[optind],
-		    strerror(errno));
-		failed++;
-	}
+	if (kmsg < 0)
+		complain("/dev/kmsg: %s", strerror(errno));
 	run(argv + optind, seconds);
 
 	/* What a program leaves to workers of the kernel shows a bit later. */
 	usleep(50000);
-	if (log_has_trouble()) {
-		say("not ok - %s # the kernel complained after the last test\n",
-		    argv[optind]);
-		failed++;
-	}
-	if (!passed && !failed && !skipped) {
-		say("not ok - %s # no results\n", argv[optind]);
-		failed++;
-	} else if (passed + failed + skipped < planned || !planned) {
-		say("not ok - %s # %u results of %u\n", argv[optind],
-		    passed + failed + skipped, planned);
-		failed++;
-	}
+	if (log_has_trouble())
+		complain("the kernel complained after the last test");
+	if (results != planned || !planned)
+		complain("%u results of %u", results, planned);
 	if (counts) {
 		file = fopen(counts, "w");
 		if (!file || fprintf(file, "%u %u %u\n", passed, failed,

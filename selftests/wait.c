@@ -6,7 +6,6 @@
 #include "pair_fixture.h"
 #include "ring_fixture.h"
 
-#define QUIET_MS	10
 
 /* How many threads io-wq has made for this process. */
 static int io_wq_workers(void)
@@ -35,27 +34,6 @@ static int io_wq_workers(void)
 }
 
 /* Submit a receive that has to wait. */
-static void park(struct __test_metadata *_metadata, struct ring *ring,
-		 const struct sub *sub, __u32 *value, __u64 user_data)
-{
-	long long waiting = fdinfo_value(sub->fd, RECEIVES_WAITING);
-
-	ASSERT_LE(0, waiting);
-	prep_recv(ring, sub->id, value, 4, IOIPC_RECV_WAIT, user_data);
-	ASSERT_EQ(0, ring_submit(ring));
-	ASSERT_EQ(0, fdinfo_wait(sub->fd, RECEIVES_WAITING, waiting + 1));
-}
-
-static void expect_next(struct __test_metadata *_metadata, struct ring *ring,
-			__u64 user_data, int res)
-{
-	struct io_uring_cqe cqe;
-
-	ASSERT_EQ(0, ring_next(ring, &cqe));
-	EXPECT_EQ(user_data, cqe.user_data);
-	EXPECT_EQ(res, cqe.res);
-}
-
 TEST_F(pair, empty_is_eagain_without_wait)
 {
 	__u32 value;
@@ -74,7 +52,7 @@ TEST_F(pair, completes_on_a_message)
 
 	for (i = 1; i <= 3; i++) {
 		value = 0;
-		park(_metadata, ring, &self->rx, &value, i);
+		ASSERT_EQ(0, ipc_park(ring, &self->rx, &value, i));
 		EXPECT_TRUE(ring_quiet(ring, QUIET_MS));
 		EXPECT_EQ(1, fdinfo_value(self->rx.fd, RECEIVES_WAITING));
 		ASSERT_EQ(4, ipc_send_u32(&self->peer, self->tx.id, 100 + i));
@@ -132,16 +110,15 @@ TEST_F(pair, from_another_process)
 		if (ring_open(&other, RING_PLAIN))
 			_exit(10);
 		for (i = 0; i < 5; i++) {
-			gate_wait(&go);
-			/* So that the receiver sleeps, most times. */
-			sleep_ms(10);
+			if (gate_wait(&go) || asleep_wait(getppid()))
+				_exit(12);
 			if (ipc_send_u32(&other, self->id, i) != 4)
 				_exit(11);
 		}
 		_exit(0);
 	}
 	for (i = 0; i < 5; i++) {
-		park(_metadata, ring, &self->rx, &value, i);
+		ASSERT_EQ(0, ipc_park(ring, &self->rx, &value, i));
 		gate_open(&go);
 		expect_next(_metadata, ring, i, 4);
 		EXPECT_EQ(i, value);
@@ -203,7 +180,7 @@ TEST_F(pair, several_waits_of_one_subscriber)
 	unsigned int seen = 0;
 
 	for (i = 0; i < WAITS; i++)
-		park(_metadata, ring, &self->rx, &value[i], i);
+		ASSERT_EQ(0, ipc_park(ring, &self->rx, &value[i], i));
 	for (i = 0; i < WAITS; i++) {
 		ASSERT_EQ(4, ipc_send_u32(&self->peer, self->tx.id, i));
 		ASSERT_EQ(0, ring_next(ring, &cqe));
@@ -229,7 +206,7 @@ TEST_F(pair, several_waits_and_a_burst)
 	int res[WAITS];
 
 	for (i = 0; i < WAITS; i++)
-		park(_metadata, ring, &self->rx, &value[i], i);
+		ASSERT_EQ(0, ipc_park(ring, &self->rx, &value[i], i));
 	for (i = 0; i < WAITS; i++) {
 		in[i] = i;
 		prep_send(&self->peer, self->tx.id, &in[i], 4, 0, i);
@@ -254,8 +231,8 @@ TEST_F(pair, two_subscribers)
 	__u32 value[2];
 
 	ASSERT_EQ(0, ipc_attach(ring, &more, self->id, IOIPC_SUB_RECV));
-	park(_metadata, ring, &self->rx, &value[0], 0);
-	park(_metadata, ring, &more, &value[1], 1);
+	ASSERT_EQ(0, ipc_park(ring, &self->rx, &value[0], 0));
+	ASSERT_EQ(0, ipc_park(ring, &more, &value[1], 1));
 	ASSERT_EQ(4, ipc_send_u32(&self->peer, self->tx.id, 5));
 	ASSERT_EQ(0, ring_next(ring, &first));
 	EXPECT_EQ(4, first.res);
@@ -280,9 +257,9 @@ TEST_F(pair, targeted)
 	struct sub more;
 
 	ASSERT_EQ(0, ipc_attach(ring, &more, self->id, IOIPC_SUB_RECV));
-	park(_metadata, ring, &self->rx, &value[0], 0);
+	ASSERT_EQ(0, ipc_park(ring, &self->rx, &value[0], 0));
 	for (round = 1; round <= 3; round++) {
-		park(_metadata, ring, &more, &value[1], 1);
+		ASSERT_EQ(0, ipc_park(ring, &more, &value[1], 1));
 		ASSERT_EQ(4, ipc_send(&self->peer, self->tx.id, &v, 4,
 				      more.id));
 		expect_next(_metadata, ring, 1, 4);
@@ -310,7 +287,7 @@ TEST_F(ring, multicast_wakes_in_turn)
 	ASSERT_EQ(0, ipc_attach(&peer, &tx, id, IOIPC_SUB_SEND));
 	for (i = 0; i < SUBS; i++) {
 		ASSERT_EQ(0, ipc_attach(ring, &sub[i], id, IOIPC_SUB_RECV));
-		park(_metadata, ring, &sub[i], &value[i], i);
+		ASSERT_EQ(0, ipc_park(ring, &sub[i], &value[i], i));
 	}
 	for (i = 0; i < SUBS * ROUNDS; i++) {
 		ASSERT_EQ(4, ipc_send_u32(&peer, tx.id, i));
@@ -319,8 +296,8 @@ TEST_F(ring, multicast_wakes_in_turn)
 		ASSERT_GT(SUBS, (int)cqe.user_data);
 		EXPECT_EQ(i, value[cqe.user_data]);
 		got[cqe.user_data]++;
-		park(_metadata, ring, &sub[cqe.user_data],
-		     &value[cqe.user_data], cqe.user_data);
+		ASSERT_EQ(0, ipc_park(ring, &sub[cqe.user_data],
+				      &value[cqe.user_data], cqe.user_data));
 	}
 	for (i = 0; i < SUBS; i++)
 		EXPECT_EQ(ROUNDS, (int)got[i]);
@@ -336,7 +313,7 @@ TEST_F(pair, one_wakeup_for_a_batch)
 	int res[5];
 
 	ASSERT_EQ(0, ipc_attach(ring, &tx, self->id, IOIPC_SUB_SEND));
-	park(_metadata, ring, &self->rx, &value, 0);
+	ASSERT_EQ(0, ipc_park(ring, &self->rx, &value, 0));
 	for (i = 1; i < 5; i++) {
 		in[i] = i - 1;
 		prep_send(ring, tx.id, &in[i], 4, 0, i);
@@ -393,7 +370,7 @@ TEST_F(pair, loses_more_than_128_times)
 	struct sub tx;
 
 	ASSERT_EQ(0, ipc_attach(ring, &tx, self->id, IOIPC_SUB_SEND));
-	park(_metadata, ring, &self->rx, &value[0], 0);
+	ASSERT_EQ(0, ipc_park(ring, &self->rx, &value[0], 0));
 	for (i = 0; i < MOST && losses < RUN; i++) {
 		in = i;
 		prep_send(ring, tx.id, &in, 4, 0, 1);
@@ -419,7 +396,7 @@ TEST_F(pair, loses_more_than_128_times)
 			ASSERT_EQ(4, res[0]);
 		ASSERT_EQ(in, value[0]);
 		losses = 0;
-		park(_metadata, ring, &self->rx, &value[0], 0);
+		ASSERT_EQ(0, ipc_park(ring, &self->rx, &value[0], 0));
 	}
 	ASSERT_EQ(RUN, losses);
 	EXPECT_TRUE(ring_quiet(ring, QUIET_MS));
@@ -428,7 +405,7 @@ TEST_F(pair, loses_more_than_128_times)
 	EXPECT_EQ(77, (int)value[0]);
 }
 
-/* A child that sends 0 to 3, one by one, when it may. */
+/* A child that sends 0 to 3, when it may, each when its parent sleeps. */
 static pid_t send_four_slowly(__u32 channel, struct gate *go)
 {
 	pid_t pid = child_start();
@@ -440,7 +417,8 @@ static pid_t send_four_slowly(__u32 channel, struct gate *go)
 	if (ring_open(&ring, RING_PLAIN) || gate_wait(go))
 		_exit(10);
 	for (i = 0; i < 4; i++) {
-		sleep_ms(10);
+		if (asleep_wait(getppid()))
+			_exit(12);
 		if (ipc_send_u32(&ring, channel, i) != 4)
 			_exit(11);
 	}
@@ -461,7 +439,7 @@ TEST_F(pair, four_completions_of_single_waits)
 	pid = send_four_slowly(self->id, &go);
 	ASSERT_LT(0, pid);
 	for (i = 0; i < 4; i++)
-		park(_metadata, ring, &self->rx, &value[i], i);
+		ASSERT_EQ(0, ipc_park(ring, &self->rx, &value[i], i));
 	start = now_ms();
 	gate_open(&go);
 	ASSERT_EQ(0, ring_enter_timeout(ring, 4, 10000));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,6 @@
 #include "ipc_uring.h"
 #include "process.h"
 
-#define PATIENCE_MS	10000	/* what has not come by then is lost */
 
 static int enter(struct ring *ring, unsigned int submit, unsigned int wait,
 		 unsigned int flags)
@@ -621,4 +621,24 @@ int fdinfo_wait(int fd, const char *name, long long want)
 			return -ETIME;
 		sleep_ms(1);
 	}
+}
+
+int ipc_park(struct ring *ring, const struct sub *sub, __u32 *value,
+	     __u64 user_data)
+{
+	long long waiting = fdinfo_value(sub->fd, RECEIVES_WAITING);
+	int ret;
+
+	if (waiting < 0)
+		return waiting;
+	prep_recv(ring, sub->id, value, 4, IOIPC_RECV_WAIT, user_data);
+	ret = ring_submit(ring);
+	return ret ?: fdinfo_wait(sub->fd, RECEIVES_WAITING, waiting + 1);
+}
+
+short poll_now(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLOUT };
+
+	return poll(&pfd, 1, 0) < 0 ? -errno : pfd.revents;
 }

@@ -14,6 +14,9 @@
 
 #define RING_ENTRIES	64	/* most SQEs between two ring_enter() */
 
+#define PATIENCE_MS	10000	/* what has not come by then is lost */
+#define QUIET_MS	10	/* nor does what has not come by then */
+
 #define RING_PLAIN	0
 #define RING_DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 #define RING_SQPOLL	IORING_SETUP_SQPOLL
@@ -182,5 +185,15 @@ long long fdinfo_value(int fd, const char *name);
 
 /* Wait for it to become @want: -ETIME after ten seconds. */
 int fdinfo_wait(int fd, const char *name, long long want);
+
+/*
+ * Submit a receive of a number that finds none, and see that it waits: 0, or
+ * -errno.
+ */
+int ipc_park(struct ring *ring, const struct sub *sub, __u32 *value,
+	     __u64 user_data);
+
+/* What poll(2) says of a channel_fd, of messages and room, or -errno. */
+short poll_now(int fd);
 
 #endif /* IPC_URING_H */

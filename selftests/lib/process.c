@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -59,6 +62,47 @@ int child_wait(pid_t pid)
 				   128 + WTERMSIG(status);
 }
 
+bool child_ended(pid_t pid)
+{
+	siginfo_t info = {};
+
+	/* Also where there is none: nobody is to wait for it. */
+	return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) ||
+	       info.si_pid;
+}
+
+static char state_of(pid_t pid)
+{
+	char path[32], text[512], *name_end;
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (len <= 0)
+		return 0;
+	text[len] = 0;
+	/* pid (name) state: the name may contain anything. */
+	name_end = strrchr(text, ')');
+	return name_end && name_end[1] ? name_end[2] : 0;
+}
+
+int asleep_wait(pid_t pid)
+{
+	int i;
+
+	for (i = 0; i < 10000; i++) {
+		if (state_of(pid) == 'S')
+			return 0;
+		sleep_ms(1);
+	}
+	return -ETIMEDOUT;
+}
+
 void child_kill(pid_t pid)
 {
 	kill(pid, SIGKILL);
@@ -73,6 +117,12 @@ int become(uid_t uid, gid_t gid)
 	    syscall(SYS_setresuid, uid, uid, uid))
 		return -errno;
 	return 0;
+}
+
+uid_t own_user(void)
+{
+	/* Above all that any test names. */
+	return 1000000 + getpid();
 }
 
 void sleep_ms(unsigned int ms)

@@ -3,6 +3,7 @@
 #ifndef PROCESS_H
 #define PROCESS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* A gate lets as many waits pass as it was opened times. */
@@ -19,14 +20,29 @@ int gate_wait(struct gate *gate);
 /* As fork(), and the child dies with its parent. */
 pid_t child_start(void);
 
-/* The child's exit status, or 128 and the signal that ended it. */
+/* The child's exit status, or 128 and the signal that ended it; -1 for any. */
 int child_wait(pid_t pid);
+
+/* Whether it has ended, which child_wait() is still to be asked for. */
+bool child_ended(pid_t pid);
+
+/*
+ * Wait for a process to sleep, which has but one call left to do so in: 0, or
+ * -ETIMEDOUT after ten seconds. What wakes it is for the caller to do.
+ */
+int asleep_wait(pid_t pid);
 
 /* kill -9 and wait. */
 void child_kill(pid_t pid);
 
 /* Give up root for good: real, effective, saved and fs ids, no groups. */
 int become(uid_t uid, gid_t gid);
+
+/*
+ * A user that nobody else is, for what the kernel counts for each user. Another
+ * one in each process: a test asks before it has children.
+ */
+uid_t own_user(void);
 
 void sleep_ms(unsigned int ms);
 

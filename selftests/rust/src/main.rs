@@ -9,6 +9,7 @@
 mod cases;
 mod harness;
 mod helper;
+mod procfs;
 
 use anyhow::{bail, Context, Result};
 use clap::Parser;

@@ -4,10 +4,12 @@
 
 use super::{expect_empty, expect_numbers, of_kind, recv_number, send_numbers, Cases};
 use crate::harness::{fails, same};
+use crate::procfs::Sleeper;
 use anyhow::{ensure, Result};
 use io_uring::{opcode, types, IoUring};
 use io_uring_ipc::{abi, ChannelConfig, Events, Kind, Message, Ring, Setup, FULL};
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -296,7 +298,6 @@ fn poll(setup: Setup) -> Result<()> {
 /// One who sleeps is woken by a message, by room, and by the end.
 fn poll_wakes(setup: Setup) -> Result<()> {
     const LIMIT: Duration = Duration::from_secs(20);
-    const A_WHILE: Duration = Duration::from_millis(30);
 
     for kind in Kind::ALL {
         let ring = Ring::new(setup)?;
@@ -306,26 +307,28 @@ fn poll_wakes(setup: Setup) -> Result<()> {
         })?;
         let id = channel.id();
         let receiver = channel.attach(abi::SUB_RECV)?;
+        let here = Sleeper::me();
+        let (going, goes) = mpsc::channel();
 
         thread::scope(|scope| -> Result<()> {
             let other = scope.spawn(move || -> Result<()> {
                 let ring = Ring::new(setup)?;
                 let sender = ring.attach(id, abi::SUB_SEND)?;
 
-                thread::sleep(A_WHILE);
+                here.asleep()?;
                 send_numbers(&sender, [0])?;
+                going.send(Sleeper::me())?;
                 same("room", sender.wait(false, true, LIMIT)?.writable, true)?;
                 send_numbers(&sender, [1])?;
-                while !sender.wait(false, false, LIMIT)?.ended {}
-                Ok(())
+                going.send(Sleeper::me())?;
+                same("end", sender.wait(false, false, LIMIT)?.ended, true)
             });
 
             for number in 0..2 {
                 same("message", receiver.wait(true, false, LIMIT)?.readable, true)?;
-                thread::sleep(A_WHILE);
+                goes.recv()?.asleep()?;
                 same("number", recv_number(&receiver)?, number)?;
             }
-            thread::sleep(A_WHILE);
             channel.destroy()?;
             other.join().expect("the sender panicked")
         })?;

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/* How supervise judges programs that end otherwise than their results say. */
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <sys/mman.h>
+
+#include "kselftest_harness.h"
+#include "lib/process.h"
+
+#define ONE_OK		"echo 1..1; echo ok 1 a; echo '# Totals: pass:1';"
+#define ONE_NOT_OK	"echo 1..1; echo not ok 1 a; echo '# Totals: fail:1';"
+
+FIXTURE(program)
+{
+	char supervise[PATH_MAX];
+	int counts;
+};
+
+FIXTURE_VARIANT(program)
+{
+	const char *script;
+	unsigned int passed;
+	unsigned int failed;
+};
+
+FIXTURE_VARIANT_ADD(program, passes)
+{
+	.script = ONE_OK "exit 0",
+	.passed = 1,
+};
+
+FIXTURE_VARIANT_ADD(program, fails)
+{
+	.script = ONE_NOT_OK "exit 1",
+	.failed = 1,
+};
+
+/* One that stays behind and has the output open: it is killed. */
+FIXTURE_VARIANT_ADD(program, leaves_another)
+{
+	.script = ONE_OK "sleep 1000 & exit 0",
+	.passed = 1,
+};
+
+FIXTURE_VARIANT_ADD(program, closes_its_output)
+{
+	.script = ONE_OK "exec >&- 2>&-; sleep 0.2; exit 0",
+	.passed = 1,
+};
+
+FIXTURE_VARIANT_ADD(program, exits_with_1_after_its_totals)
+{
+	.script = ONE_OK "exit 1",
+	.passed = 1,
+	.failed = 1,
+};
+
+FIXTURE_VARIANT_ADD(program, is_killed_after_its_totals)
+{
+	.script = ONE_OK "kill -KILL $$",
+	.passed = 1,
+	.failed = 1,
+};
+
+FIXTURE_VARIANT_ADD(program, hangs_after_its_totals)
+{
+	.script = ONE_OK "sleep 1000",
+	.passed = 1,
+	.failed = 1,
+};
+
+FIXTURE_VARIANT_ADD(program, exits_with_0_after_a_failure)
+{
+	.script = ONE_NOT_OK "exit 0",
+	.failed = 2,
+};
+
+/* A result too many, and a failure that its exit status does not tell. */
+FIXTURE_VARIANT_ADD(program, fails_after_its_totals)
+{
+	.script = ONE_OK "echo not ok 2 b; exit 0",
+	.passed = 1,
+	.failed = 3,
+};
+
+FIXTURE_VARIANT_ADD(program, announces_two)
+{
+	.script = "echo 1..2; echo ok 1 a; exit 0",
+	.passed = 1,
+	.failed = 1,
+};
+
+FIXTURE_VARIANT_ADD(program, says_nothing)
+{
+	.script = "exit 0",
+	.failed = 1,
+};
+
+FIXTURE_VARIANT_ADD(program, skips)
+{
+	.script = "echo 1..1; echo 'ok 1 a # SKIP for no reason'; exit 0",
+	.failed = 1,
+};
+
+FIXTURE_SETUP(program)
+{
+	ssize_t len = readlink("/proc/self/exe", self->supervise,
+			       sizeof(self->supervise) - 1);
+
+	ASSERT_LT(0, len);
+	self->supervise[len] = 0;
+	strcat(dirname(self->supervise), "/supervise");
+	/* Not closed on exec: it is written by that name. */
+	self->counts = memfd_create("counts", 0);
+	ASSERT_LE(0, self->counts);
+}
+
+FIXTURE_TEARDOWN(program)
+{
+	close(self->counts);
+}
+
+TEST_F(program, is_judged)
+{
+	unsigned int passed, failed, skipped;
+	char path[32], text[64] = "";
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/dev/fd/%d", self->counts);
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		/* Its results are none of ours. */
+		dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
+		execl(self->supervise, "supervise", "-t", "5", "-c", path,
+		      "/bin/sh", "-c", variant->script, NULL);
+		_exit(127);
+	}
+	EXPECT_EQ(variant->failed ? 1 : 0, child_wait(pid));
+	ASSERT_LT(0, pread(self->counts, text, sizeof(text) - 1, 0));
+	ASSERT_EQ(3, sscanf(text, "%u %u %u", &passed, &failed, &skipped));
+	EXPECT_EQ(variant->passed, passed);
+	EXPECT_EQ(variant->failed, failed);
+	EXPECT_EQ(0U, skipped);
+}
+
+TEST_HARNESS_MAIN
