@@ -126,6 +126,7 @@ TEST_F(program, is_judged)
 	unsigned int passed, failed, skipped;
 	char path[32], text[64] = "";
 	pid_t pid;
+	int n;
 
 	snprintf(path, sizeof(path), "/dev/fd/%d", self->counts);
 	pid = child_start();
@@ -139,7 +140,8 @@ TEST_F(program, is_judged)
 	}
 	EXPECT_EQ(variant->failed ? 1 : 0, child_wait(pid));
 	ASSERT_LT(0, pread(self->counts, text, sizeof(text) - 1, 0));
-	ASSERT_EQ(3, sscanf(text, "%u %u %u", &passed, &failed, &skipped));
+	n = sscanf(text, "%u %u %u", &passed, &failed, &skipped);
+	ASSERT_EQ(3, n);
 	EXPECT_EQ(variant->passed, passed);
 	EXPECT_EQ(variant->failed, failed);
 	EXPECT_EQ(0U, skipped);
