@@ -315,9 +315,7 @@ static void exactly_once(struct __test_metadata *_metadata, struct ring *ring,
 	ASSERT_LE(0, pid);
 	if (!pid)
 		_exit(send_numbers(setup, id, total));
-	/* If one fails the others may wait for it, and nobody for them. */
-	for (i = 0; i < 3; i++)
-		ASSERT_EQ(0, child_wait(-1));
+	ASSERT_EQ(0, children_wait(3));
 	for (i = 0; i < total; i++)
 		wrong += tally->count[i] != 1;
 	EXPECT_EQ(0, (int)wrong);
@@ -433,8 +431,7 @@ TEST_F_TIMEOUT(ring, broadcast_two_senders_two_receivers, 600)
 		if (!pid)
 			_exit(tell_everything(variant->setup, id, total, i));
 	}
-	for (i = 0; i < 4; i++)
-		ASSERT_EQ(0, child_wait(-1));
+	ASSERT_EQ(0, children_wait(4));
 }
 
 /*

@@ -62,6 +62,15 @@ int child_wait(pid_t pid)
 				   128 + WTERMSIG(status);
 }
 
+int children_wait(int n)
+{
+	int ret = 0;
+
+	while (!ret && n--)
+		ret = child_wait(-1);
+	return ret;
+}
+
 bool child_ended(pid_t pid)
 {
 	siginfo_t info = {};

@@ -20,8 +20,14 @@ int gate_wait(struct gate *gate);
 /* As fork(), and the child dies with its parent. */
 pid_t child_start(void);
 
-/* The child's exit status, or 128 and the signal that ended it; -1 for any. */
+/* The child's exit status, or 128 and the signal that ended it. */
 int child_wait(pid_t pid);
+
+/*
+ * Wait for @n children, whichever end first: 0, or the status of the first that
+ * fails, for others may wait for it.
+ */
+int children_wait(int n);
 
 /* Whether it has ended, which child_wait() is still to be asked for. */
 bool child_ended(pid_t pid);
