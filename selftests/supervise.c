@@ -31,16 +31,9 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 static const char * const trouble[] = {
-	"WARNING", "BUG", "Oops", "KASAN", "UBSAN", "KCSAN", "KFENCE",
-	"possible recursive", "possible circular", "circular locking",
-	"inconsistent lock", "inconsistent {", "suspicious RCU", "refcount_t",
-	"Call Trace", "hung task", "blocked for more than",
-	"suspected memory leaks", "memory leak detector disabled",
-	"sleeping function", "general protection", "scheduling while atomic",
-	"Unable to handle", "stack segment", "rcu_preempt detected",
-	"rcu_sched detected", "soft lockup", "hard LOCKUP", "list_add",
-	"list_del", "bad page", "Bad page", "use-after-free", "out of bounds",
-	"rust_kernel: panicked", "rust_panic", "panicked at", "Kernel panic",
+	/* No test in C has anybody killed for want of memory. */
+	"Call Trace",
+#include "log_trouble.h"
 };
 
 #define SLOW_MS	1000	/* a case that takes longer is remarked on */

@@ -8,41 +8,8 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::mem;
 use std::os::unix::fs::OpenOptionsExt;
 
-/// What no line of the log may contain. Killing for want of memory is no trouble: it comes with
-/// a call trace, so that is not in here.
-const TROUBLE: &[&str] = &[
-    "BUG:",
-    "WARNING:",
-    "Oops",
-    "KASAN",
-    "KCSAN",
-    "UBSAN",
-    "KFENCE",
-    "ODEBUG",
-    "kmemleak:",
-    "general protection",
-    "unable to handle",
-    "possible recursive locking",
-    "possible circular locking",
-    "inconsistent lock state",
-    "suspicious RCU",
-    "sleeping function called",
-    "scheduling while atomic",
-    "refcount_t",
-    "list_add corruption",
-    "list_del corruption",
-    "blocked for more than",
-    "detected stall",
-    "self-detected stall",
-    "soft lockup",
-    "hard LOCKUP",
-    "bad page",
-    "Bad page",
-    "Bad rss-counter",
-    "use-after-free",
-    "panicked at",
-    "Kernel panic",
-];
+/// What no line of the log may contain, and comments.
+const TROUBLE: &str = include_str!("../../log_trouble");
 
 /// The kernel's log from some moment on.
 pub struct Log {
@@ -110,7 +77,10 @@ fn text(record: &str) -> &str {
 }
 
 fn is_trouble(log: &str) -> bool {
-    TROUBLE.iter().any(|word| log.contains(word))
+    TROUBLE
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .any(|word| log.contains(word))
 }
 
 #[cfg(test)]
