@@ -6,6 +6,7 @@
 
 use crate::channel::{Channel, Subscriber};
 use crate::clock::{now_ns, settle};
+use crate::multishot::Multishot;
 use crate::outbox::Outbox;
 use crate::payload;
 use crate::provided::GROUP;
@@ -13,7 +14,7 @@ use crate::ring::{result, Ring};
 use crate::stat::Stat;
 use crate::transport::sends;
 use anyhow::{ensure, Result};
-use io_uring::{cqueue, opcode, squeue};
+use io_uring::{opcode, squeue};
 use io_uring_ipc::sqe::Sqe;
 use io_uring_ipc::{abi, Kind, Setup};
 
@@ -111,49 +112,40 @@ impl Part {
         })
     }
 
-    /// Receiving by a multishot request what is all there already.
+    /// Receiving by a multishot request what is all there already. It is looked
+    /// at when the clock has stopped: a round uses each buffer once.
     pub fn multishot_drain(&self) -> Result<Stat> {
         let mut to = self.ring()?;
-        let mut from = Ring::new(self.setup, 8, 2 * self.entries)?;
+        let from = Ring::new(self.setup, 8, 2 * self.entries)?;
         let channel = Channel::new(Kind::Unicast, self.entries, self.size)?;
         let outbox = self.outbox();
         let sender = channel.attach(&to, abi::SUB_SEND)?;
         let receiver = channel.attach(&from, abi::SUB_RECV)?;
         let batch = sends(&sender, &outbox, 0);
-        let mut buffers = crate::provided::Buffers::new(&from, self.entries, self.size)?;
         let request = Sqe::recv_multishot(receiver.id, GROUP).into_entry();
+        let mut multishot = Multishot::new(from, request, self.entries, self.size)?;
+        let mut taken = Vec::with_capacity(self.entries);
 
-        // SAFETY: the buffers stay for good.
-        unsafe { from.push(std::slice::from_ref(&request)) };
-        from.enter(0)?;
         self.rounds(|| {
             self.repeat(&mut to, &batch, self.size as i32)?;
+            taken.clear();
             let start = now_ns();
-            let mut left = self.entries;
-            let mut wrong = 0;
-            while left > 0 {
-                from.enter(1)?;
-                let mut over = false;
-                for done in from.completions() {
-                    let len = result(done.result())?;
-                    if let Some(id) = cqueue::buffer_select(done.flags()) {
-                        let message = buffers.get(id, len);
-                        let expected = (self.entries - left) % self.batch;
-                        wrong += u32::from(payload::number(message) != expected as u64);
-                        buffers.give_back(id);
-                        left -= 1;
-                    }
-                    over |= !cqueue::more(done.flags());
-                }
-                buffers.publish();
-                if over {
-                    // SAFETY: the buffers stay for good.
-                    unsafe { from.push(std::slice::from_ref(&request)) };
-                    from.enter(0)?;
-                }
+            while taken.len() < self.entries {
+                multishot.wait()?;
+                multishot.reap(|id, message| taken.push((id, message.len())))?;
             }
             let time = now_ns() - start;
-            ensure!(wrong == 0, "{wrong} wrong messages");
+
+            ensure!(taken.len() == self.entries, "received too much");
+            for (index, &(id, len)) in taken.iter().enumerate() {
+                let number = (index % self.batch) as u64;
+                let message = multishot.message(id, len);
+
+                ensure!(
+                    len == self.size && payload::is_right(message, number),
+                    "message {index} of a round is wrong"
+                );
+            }
             Ok(time)
         })
     }

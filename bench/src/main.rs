@@ -13,6 +13,7 @@ mod flood;
 mod latency;
 mod locked;
 mod machine;
+mod multishot;
 mod outbox;
 mod payload;
 mod pingpong;

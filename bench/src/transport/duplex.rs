@@ -4,10 +4,10 @@
 //! there is a ring, one call sends and receives.
 
 use super::file::Ends;
-use super::ipc::Multishot;
 use super::{Kind, Receiver, Sender, Stream, Transport};
 use crate::board::Board;
 use crate::channel::{Channel, Subscriber};
+use crate::multishot::Multishot;
 use crate::outbox::Outbox;
 use crate::provided::GROUP;
 use crate::ring::{result, Ring};

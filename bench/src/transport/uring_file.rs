@@ -8,9 +8,9 @@
 
 use super::batch::Batch;
 use super::file::{call, pipe, send_buffer, seqpacket, truesize, Ends};
-use super::ipc::Multishot;
 use super::{queues, Receiver, Sender, Transport};
 use crate::board::Board;
+use crate::multishot::Multishot;
 use crate::outbox::Outbox;
 use crate::provided::GROUP;
 use crate::ring::{result, Ring};
