@@ -2,7 +2,7 @@
 
 //! All there is to measure, one after the other.
 
-use crate::alone::Part;
+use crate::alone::{Part, Request};
 use crate::clock::Clock;
 use crate::cpu::Placement;
 use crate::flood::{flood, Effort};
@@ -11,7 +11,6 @@ use crate::machine::Machine;
 use crate::pingpong::ping_pong;
 use crate::rated::rated;
 use crate::results::{Alone, Case, Latency, Pace, Results, Throughput, SCHEMA};
-use crate::stat::Stat;
 use crate::transport::Kind;
 use crate::work::{Fanout, Work};
 use anyhow::Result;
@@ -49,7 +48,7 @@ const LATENCY_SIZES: [usize; 2] = [64, 4096];
 
 /// One line of the plan.
 enum Item {
-    Alone(&'static str, Part),
+    Alone(Request, Part),
     Throughput(Kind, Work),
     Latency(Kind, Work, Pace),
 }
@@ -71,8 +70,9 @@ impl Item {
 impl std::fmt::Display for Item {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Item::Alone(what, part) => {
-                write!(f, "{what}, batch {}, {}", part.batch, part.setup.name())
+            Item::Alone(request, part) => {
+                let (request, setup) = (request.name(), part.setup.name());
+                write!(f, "{request}, batch {}, {setup}", part.batch)
             }
             Item::Throughput(kind, work) => write!(f, "{}", Case::new(*kind, work)),
             Item::Latency(kind, work, pace) => {
@@ -104,12 +104,12 @@ impl Plan {
                     entries: 1024,
                     rounds: self.effort.rounds,
                 };
-                items.push(Item::Alone("nop", part));
+                items.push(Item::Alone(Request::Nop, part));
                 if self.transports.iter().any(|kind| kind.is_ipc()) {
-                    items.push(Item::Alone("ipc send", part));
-                    items.push(Item::Alone("ipc empty receive", part));
+                    items.push(Item::Alone(Request::Send, part));
+                    items.push(Item::Alone(Request::EmptyReceive, part));
                     if self.transports.contains(&Kind::IpcMultishot) {
-                        items.push(Item::Alone("ipc multishot drain", part));
+                        items.push(Item::Alone(Request::MultishotDrain, part));
                     }
                 }
             }
@@ -222,12 +222,12 @@ impl Plan {
         progress: &mut Progress,
     ) -> Result<()> {
         match item {
-            Item::Alone(what, part) => {
-                let time = alone(what, part)?;
+            Item::Alone(request, part) => {
+                let time = part.measure(*request)?;
 
                 progress.figure(&format!("{:.0}", time.median));
                 results.parts.push(Alone {
-                    what: (*what).into(),
+                    what: request.name().into(),
                     batch: part.batch,
                     setup: part.setup.name().into(),
                     time,
@@ -263,15 +263,6 @@ impl Plan {
             }
         }
         Ok(())
-    }
-}
-
-fn alone(what: &str, part: &Part) -> Result<Stat> {
-    match what {
-        "nop" => part.nop(),
-        "ipc send" => part.send(io_uring_ipc::Kind::Unicast, 1, 0),
-        "ipc empty receive" => part.empty_receive(),
-        _ => part.multishot_drain(),
     }
 }
 
