@@ -6,7 +6,7 @@ use crate::clock::now_ns;
 use crate::shared::{futex_wait, futex_wake, Plain, Shared};
 use crate::work::Fanout;
 use anyhow::Result;
-use std::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What all use, on a cache line of its own.
 #[repr(C, align(128))]
@@ -20,10 +20,6 @@ struct Common {
     ready: AtomicU32,
     /// How often a receiver has come to the end of a round.
     done: AtomicU32,
-    /// When a sender waits for receivers to go on: changed by each that does.
-    moved: AtomicU32,
-    /// Whether a sender waits for that.
-    waiting: AtomicU32,
 }
 
 /// A receiver's own.
@@ -46,7 +42,7 @@ unsafe impl Plain for Common {}
 // SAFETY: atomics only.
 unsafe impl Plain for Place {}
 
-/// Where receivers say how far they are, and senders what they wait for.
+/// Where receivers say how far they are, and senders when a round is over.
 pub struct Board {
     common: Shared<Common>,
     places: Shared<Place>,
@@ -109,10 +105,6 @@ impl Board {
             Fanout::Any => common.total.fetch_add(progress.new, Ordering::AcqRel) + progress.new,
         };
 
-        if common.waiting.load(Ordering::Relaxed) != 0 {
-            common.moved.fetch_add(1, Ordering::AcqRel);
-            futex_wake(&common.moved);
-        }
         if reached == common.target.load(Ordering::Acquire) {
             place.end_ns.store(now_ns(), Ordering::Relaxed);
             let done = common.done.fetch_add(1, Ordering::AcqRel) + 1;
@@ -156,52 +148,6 @@ impl Board {
             .map(|place| place.end_ns.load(Ordering::Relaxed))
             .max()
             .unwrap_or(0)
-    }
-
-    /// Messages that all receivers have got, or all together.
-    pub fn received(&self) -> u64 {
-        match self.fanout {
-            Fanout::One | Fanout::Each => self
-                .places
-                .iter()
-                .map(|place| place.count.load(Ordering::Acquire))
-                .min()
-                .unwrap_or(0),
-            Fanout::Any => self.common[0].total.load(Ordering::Acquire),
-        }
-    }
-
-    /// Sleeps until receivers have got so many messages: flow control for what
-    /// has none of its own.
-    pub fn wait_received(&self, count: u64) {
-        let common = &self.common[0];
-
-        while self.received() < count {
-            let moved = common.moved.load(Ordering::Acquire);
-
-            common.waiting.store(1, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-            if self.received() < count {
-                // A receiver that has not seen `waiting` yet will publish
-                // again, or has published what was just looked at; should
-                // both just miss, the limit of the sleep helps.
-                let limit = libc::timespec {
-                    tv_sec: 0,
-                    tv_nsec: 2_000_000,
-                };
-                // SAFETY: word and limit are valid.
-                unsafe {
-                    libc::syscall(
-                        libc::SYS_futex,
-                        common.moved.as_ptr(),
-                        libc::FUTEX_WAIT,
-                        moved,
-                        &limit,
-                    )
-                };
-            }
-            common.waiting.store(0, Ordering::Relaxed);
-        }
     }
 
     /// Whether what was received is what was sent: the numbers 0 to `sent` - 1,

@@ -69,7 +69,7 @@ pub fn flood(kind: Kind, work: &Work, place: &Placement, effort: Effort) -> Resu
     }
     processes.start("sender", place.sender(), || {
         let outbox = Outbox::new(work.batch, size);
-        let sender = transport.sender(&board, &outbox)?;
+        let sender = transport.sender(&outbox)?;
         let mut rounds = Rounds {
             board: &board,
             sender,

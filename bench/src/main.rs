@@ -29,6 +29,7 @@ mod stat;
 mod suite;
 mod table;
 mod transport;
+mod window;
 mod work;
 
 use anyhow::{bail, ensure, Context, Result};

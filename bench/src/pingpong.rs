@@ -48,7 +48,7 @@ pub fn ping_pong(
     processes.start("server", place.receiver(0), || {
         let mut outbox = Outbox::new(1, size);
         let mut sink = Sink::new(&boards[1], 0, size, Fanout::One, WARM_UP);
-        let mut side = line.side(1, &outbox, &boards[0])?;
+        let mut side = line.side(1, &outbox)?;
 
         boards[1].ready();
         side.exchange(&outbox, &mut sink, false, true)?;
@@ -69,7 +69,7 @@ pub fn ping_pong(
     processes.start("client", place.sender(), || {
         let mut outbox = Outbox::new(1, size);
         let mut sink = Sink::new(&boards[0], 0, size, Fanout::One, WARM_UP);
-        let mut side = line.side(0, &outbox, &boards[1])?;
+        let mut side = line.side(0, &outbox)?;
         let mut begun = 0;
 
         boards[1].wait_ready();

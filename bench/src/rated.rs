@@ -47,7 +47,7 @@ pub fn rated(
     })?;
     processes.start("sender", place.sender(), || {
         let mut outbox = Outbox::new(1, work.size);
-        let mut sender = transport.sender(&board, &outbox)?;
+        let mut sender = transport.sender(&outbox)?;
 
         board.wait_ready();
         board.begin(last);

@@ -4,13 +4,13 @@
 
 use super::batch::Batch;
 use super::{Receiver, Sender, Transport};
-use crate::board::Board;
 use crate::channel::{Channel, Subscriber};
 use crate::multishot::Multishot;
 use crate::outbox::Outbox;
 use crate::provided::GROUP;
 use crate::ring::{result, Ring};
 use crate::sink::Sink;
+use crate::window::{Credit, Window};
 use crate::work::{Fanout, Work};
 use anyhow::{ensure, Result};
 use io_uring::squeue;
@@ -36,6 +36,8 @@ pub struct Ipc {
     channel: Channel,
     work: Work,
     style: Style,
+    /// For who does not wait in the kernel.
+    window: Option<Window>,
 }
 
 impl Ipc {
@@ -51,12 +53,16 @@ impl Ipc {
             channel: Channel::new(kind, work.entries(), work.size)?,
             work: *work,
             style,
+            window: match style {
+                Style::Poll => Some(Window::new(work)?),
+                Style::Wait | Style::Multishot => None,
+            },
         })
     }
 }
 
 impl Transport for Ipc {
-    fn sender<'a>(&'a self, board: &'a Board, outbox: &Outbox) -> Result<Box<dyn Sender + 'a>> {
+    fn sender(&self, outbox: &Outbox) -> Result<Box<dyn Sender + '_>> {
         let ring = Ring::new(self.work.setup, outbox.batch(), 0)?;
         let subscriber = self.channel.attach(&ring, abi::SUB_SEND)?;
         let flags = match self.style {
@@ -68,16 +74,12 @@ impl Transport for Ipc {
             requests: sends(&subscriber, outbox, flags),
             ring,
             _subscriber: subscriber,
-            polite: (self.style == Style::Poll).then_some(Polite {
-                board,
-                window: self.work.entries() as u64,
-                sent: 0,
-            }),
+            credit: self.window.as_ref().map(Credit::new),
             size: self.work.size,
         }))
     }
 
-    fn receiver(&self, _index: usize) -> Result<Box<dyn Receiver + '_>> {
+    fn receiver(&self, index: usize) -> Result<Box<dyn Receiver + '_>> {
         let Work {
             size, batch, setup, ..
         } = self.work;
@@ -107,6 +109,8 @@ impl Transport for Ipc {
 
         Ok(Box::new(IpcReceiver {
             batch,
+            index,
+            window: self.window.as_ref(),
             _subscriber: subscriber,
         }))
     }
@@ -123,28 +127,18 @@ pub fn sends(subscriber: &Subscriber, outbox: &Outbox, flags: u16) -> Vec<squeue
         .collect()
 }
 
-/// Not sending more than there is room for.
-struct Polite<'a> {
-    board: &'a Board,
-    window: u64,
-    sent: u64,
-}
-
 struct IpcSender<'a> {
     ring: Ring,
     _subscriber: Subscriber,
     requests: Vec<squeue::Entry>,
-    polite: Option<Polite<'a>>,
+    credit: Option<Credit<'a>>,
     size: usize,
 }
 
 impl Sender for IpcSender<'_> {
     fn send(&mut self, _outbox: &Outbox, count: usize) -> Result<()> {
-        if let Some(polite) = &mut self.polite {
-            polite.sent += count as u64;
-            if polite.sent > polite.window {
-                polite.board.wait_received(polite.sent - polite.window);
-            }
+        if let Some(credit) = &mut self.credit {
+            credit.take(count as u64);
         }
         let size = self.size;
         // SAFETY: the outbox stays, and is not changed before they are done.
@@ -157,16 +151,25 @@ impl Sender for IpcSender<'_> {
     }
 }
 
-struct IpcReceiver {
+struct IpcReceiver<'a> {
     batch: Batch,
+    index: usize,
+    window: Option<&'a Window>,
     _subscriber: Subscriber,
 }
 
-impl Receiver for IpcReceiver {
+impl Receiver for IpcReceiver<'_> {
     fn receive(&mut self, sink: &mut Sink<'_>) -> Result<()> {
-        while !self.batch.receive(sink)? {
+        loop {
+            let found = self.batch.receive(sink)?;
+
+            if found > 0 {
+                if let Some(window) = self.window {
+                    window.took(self.index, found);
+                }
+                return Ok(());
+            }
             std::thread::yield_now();
         }
-        Ok(())
     }
 }

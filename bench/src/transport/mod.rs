@@ -18,7 +18,6 @@ pub use ipc::sends;
 
 use self::ipc::Style;
 use self::uring_file::Stream;
-use crate::board::Board;
 use crate::outbox::Outbox;
 use crate::sink::Sink;
 use crate::work::{Fanout, Work};
@@ -28,7 +27,7 @@ use serde::{Deserialize, Serialize};
 /// Made before the processes are forked; each makes its half in itself.
 pub trait Transport {
     /// The sender's half, which sends what is in the outbox.
-    fn sender<'a>(&'a self, board: &'a Board, outbox: &Outbox) -> Result<Box<dyn Sender + 'a>>;
+    fn sender(&self, outbox: &Outbox) -> Result<Box<dyn Sender + '_>>;
 
     /// The half of a receiver, able to receive what is sent from now on.
     fn receiver(&self, index: usize) -> Result<Box<dyn Receiver + '_>>;

@@ -9,7 +9,6 @@
 
 use super::file::call;
 use super::{Receiver, Sender, Transport};
-use crate::board::Board;
 use crate::outbox::Outbox;
 use crate::shared::{Plain, Shared};
 use crate::sink::Sink;
@@ -130,7 +129,7 @@ impl SharedRing {
 }
 
 impl Transport for SharedRing {
-    fn sender<'a>(&'a self, _board: &'a Board, _outbox: &Outbox) -> Result<Box<dyn Sender + 'a>> {
+    fn sender(&self, _outbox: &Outbox) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(ShmSender {
             ring: self,
             tail: 0,

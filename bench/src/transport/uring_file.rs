@@ -9,7 +9,6 @@
 use super::batch::Batch;
 use super::file::{call, pipe, send_buffer, seqpacket, truesize, Ends};
 use super::{queues, Receiver, Sender, Transport};
-use crate::board::Board;
 use crate::multishot::Multishot;
 use crate::outbox::Outbox;
 use crate::provided::GROUP;
@@ -100,7 +99,7 @@ impl Files {
 }
 
 impl Transport for Files {
-    fn sender<'a>(&'a self, _board: &'a Board, outbox: &Outbox) -> Result<Box<dyn Sender + 'a>> {
+    fn sender(&self, outbox: &Outbox) -> Result<Box<dyn Sender + '_>> {
         let requests: Vec<_> = self
             .files
             .iter()
@@ -273,7 +272,7 @@ struct FileReceiver {
 
 impl Receiver for FileReceiver {
     fn receive(&mut self, sink: &mut Sink<'_>) -> Result<()> {
-        while !self.batch.receive(sink)? {}
+        while self.batch.receive(sink)? == 0 {}
         Ok(())
     }
 }
