@@ -14,6 +14,9 @@ struct Common {
     /// Messages after which a round is over: of each receiver, or of all
     /// together for [`Fanout::Any`]. From the first round on.
     target: AtomicU64,
+    /// Whether all bytes of the round's messages are what they should be, and not
+    /// their numbers alone.
+    whole: AtomicU32,
     /// Messages of all receivers, for [`Fanout::Any`].
     total: AtomicU64,
     /// Receivers ready to receive.
@@ -127,10 +130,23 @@ impl Board {
         }
     }
 
-    /// A round begins, at whose end so many messages have been sent in all.
-    pub fn begin(&self, target: u64) {
-        self.common[0].done.store(0, Ordering::Relaxed);
-        self.common[0].target.store(target, Ordering::Release);
+    /// A round begins, at whose end so many messages have been sent in all. Its
+    /// messages are `whole`, or their numbers alone are what they should be.
+    pub fn begin(&self, target: u64, whole: bool) {
+        let common = &self.common[0];
+
+        common.done.store(0, Ordering::Relaxed);
+        common.whole.store(whole.into(), Ordering::Relaxed);
+        common.target.store(target, Ordering::Release);
+    }
+
+    /// Whether the messages of this round are whole, and the number of the first
+    /// message of the next.
+    pub fn round(&self) -> (bool, u64) {
+        let common = &self.common[0];
+        let target = common.target.load(Ordering::Acquire);
+
+        (common.whole.load(Ordering::Relaxed) != 0, target)
     }
 
     /// Sleeps until the round is over for all; when it was for the last.

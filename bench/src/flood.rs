@@ -25,8 +25,8 @@ pub struct Effort {
     pub round_ns: u64,
 }
 
-/// Messages whose bytes are all compared, before anything is timed: the ring
-/// is full once, at least.
+/// Messages whose bytes are all compared, before anything is timed and when all
+/// has been: the ring is full once, at least.
 const VERIFIED: usize = 2048;
 /// Messages that show how many make a round.
 const TRIED: usize = 512;
@@ -64,7 +64,7 @@ pub fn flood(kind: Kind, work: &Work, place: &Placement, effort: Effort) -> Resu
 
     for index in 0..work.receivers {
         processes.start(&format!("receiver {index}"), place.receiver(index), || {
-            receive(&*transport, &board, index, size, work, verified)
+            receive(&*transport, &board, index, size, work)
         })?;
     }
     processes.start("sender", place.sender(), || {
@@ -91,6 +91,7 @@ pub fn flood(kind: Kind, work: &Work, place: &Placement, effort: Effort) -> Resu
             results[2 + 2 * round].store(sent, Ordering::Relaxed);
             results[3 + 2 * round].store(total, Ordering::Relaxed);
         }
+        rounds.run(verified, true)?;
         results[0].store(messages, Ordering::Relaxed);
         results[1].store(rounds.sent, Ordering::Relaxed);
         Ok(())
@@ -122,10 +123,9 @@ fn receive(
     index: usize,
     size: usize,
     work: &Work,
-    verified: u64,
 ) -> Result<()> {
     let mut receiver = transport.receiver(index)?;
-    let mut sink = Sink::new(board, index, size, work.fanout, verified);
+    let mut sink = Sink::new(board, index, size, work.fanout);
 
     board.ready();
     loop {
@@ -148,7 +148,7 @@ impl Rounds<'_> {
         let batch = self.outbox.batch();
         let last = self.sent + messages;
 
-        self.board.begin(last);
+        self.board.begin(last, whole);
         sleep_us(SETTLE_US);
         let start = now_ns();
         while self.sent < last {
