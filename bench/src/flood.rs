@@ -30,6 +30,9 @@ pub struct Effort {
 const VERIFIED: usize = 2048;
 /// Messages that show how many make a round.
 const TRIED: usize = 512;
+/// A round is at least so many full rings, so that how fast a sender is depends
+/// on its receivers, and not on what there was room for at first.
+const FULL_RINGS: usize = 4;
 /// Most messages in a round.
 const MOST: u64 = 4_000_000;
 /// Time for receivers to go to sleep before a round, in microseconds.
@@ -82,8 +85,9 @@ pub fn flood(kind: Kind, work: &Work, place: &Placement, effort: Effort) -> Resu
         let tried = TRIED.min(work.entries()).next_multiple_of(work.batch) as u64;
         let (_, trial) = rounds.run(tried, false)?;
         let messages = (effort.round_ns as f64 / (trial as f64 / tried as f64)) as u64;
+        let least = (FULL_RINGS * work.entries()) as u64;
         let messages = messages
-            .clamp(tried, MOST)
+            .clamp(least, MOST)
             .next_multiple_of(work.batch as u64);
 
         for round in 0..effort.rounds {
