@@ -52,40 +52,42 @@ enum Item {
 }
 
 impl Item {
-    /// Why it says nothing on this clock, if it does not: who waits by looking
-    /// again and again executes instructions that say how long that was.
-    fn is_pointless(&self, clock: Clock) -> Option<&'static str> {
-        match self {
-            _ if clock == Clock::Wall => None,
-            Item::Throughput(Kind::IpcPoll, _) | Item::Latency(Kind::IpcPoll, ..) => {
-                Some("it polls, and instructions would count how long it waits")
-            }
-            Item::Latency(_, _, Pace::Rated(_)) => {
-                Some("its sender spins, and instructions would count how long it does")
-            }
+    /// Why it is not measured on this clock, if it is not, and of what that is so:
+    /// there is no such thing, or who waits by looking again and again executes
+    /// instructions that say how long that was.
+    fn is_left_out(&self, clock: Clock) -> Option<String> {
+        let (kind, work, pace) = match self {
+            Item::Alone(..) => return None,
+            Item::Throughput(kind, work) => (kind, work, None),
+            Item::Latency(kind, work, pace) => (kind, work, Some(pace)),
+        };
+        let rate = match pace {
+            Some(pace @ Pace::Rated(_)) => Some(pace.name()),
             _ => None,
-        }
-    }
+        };
 
-    /// Which of the lists of what was left out has it.
-    fn family(&self) -> String {
-        match self {
-            Item::Alone(request, _) => request.name().into(),
-            Item::Latency(_, _, pace @ Pace::Rated(_)) => pace.name(),
-            Item::Throughput(kind, _) | Item::Latency(kind, ..) => kind.name().into(),
+        if let Some(why) = kind.refuses(work) {
+            return Some(format!("{}: {why}", kind.name()));
         }
-    }
-
-    /// Why a transport cannot do it, if it cannot.
-    fn is_impossible(&self) -> Option<&'static str> {
-        match self {
-            Item::Alone(..) => None,
-            // A completion has no room for the time it was due.
-            Item::Latency(Kind::MsgRing, _, Pace::Rated(_)) => {
-                Some("a completion has no room for the time a message was due")
-            }
-            Item::Throughput(kind, work) | Item::Latency(kind, work, _) => kind.refuses(work),
+        if *kind == Kind::MsgRing && rate.is_some() {
+            return Some(format!(
+                "{}: a completion has no room for the time a message was due",
+                kind.name()
+            ));
         }
+        if clock == Clock::Wall {
+            return None;
+        }
+        if *kind == Kind::IpcPoll {
+            return Some(format!(
+                "{}: it polls, and instructions would count how long it waits",
+                kind.name()
+            ));
+        }
+        Some(format!(
+            "{}: the sender spins, and instructions would count how long it does",
+            rate?
+        ))
     }
 }
 
@@ -119,11 +121,10 @@ impl Plan {
         let (mut items, mut left_out) = (Vec::new(), Vec::<(String, usize)>::new());
 
         for item in self.all_items() {
-            let Some(why) = item.is_impossible().or_else(|| item.is_pointless(clock)) else {
+            let Some(line) = item.is_left_out(clock) else {
                 items.push(item);
                 continue;
             };
-            let line = format!("{}: {why}", item.family());
             match left_out.iter_mut().find(|(known, _)| *known == line) {
                 Some((_, count)) => *count += 1,
                 None => left_out.push((line, 1)),
