@@ -6,6 +6,7 @@
 
 use crate::channel::{Channel, Subscriber};
 use crate::clock::{now_ns, settle};
+use crate::multishot::Multishot;
 use crate::outbox::Outbox;
 use crate::payload;
 use crate::provided::GROUP;
@@ -13,7 +14,7 @@ use crate::ring::{result, Ring};
 use crate::stat::Stat;
 use crate::transport::sends;
 use anyhow::{ensure, Result};
-use io_uring::{cqueue, opcode, squeue};
+use io_uring::{opcode, squeue};
 use io_uring_ipc::sqe::Sqe;
 use io_uring_ipc::{abi, Kind, Setup};
 
@@ -30,6 +31,31 @@ pub struct Part {
     pub entries: usize,
     /// Rounds that count.
     pub rounds: usize,
+}
+
+/// What is measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// [`Part::nop`].
+    Nop,
+    /// [`Part::send`], to one receiver that does not sleep.
+    Send,
+    /// [`Part::empty_receive`].
+    EmptyReceive,
+    /// [`Part::multishot_drain`].
+    MultishotDrain,
+}
+
+impl Request {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Request::Nop => "nop",
+            Request::Send => "ipc send",
+            Request::EmptyReceive => "ipc empty receive",
+            Request::MultishotDrain => "ipc multishot drain",
+        }
+    }
 }
 
 /// Rounds before any counts.
@@ -74,6 +100,16 @@ impl Part {
         Ok(now_ns() - start)
     }
 
+    /// Measures one kind of request.
+    pub fn measure(&self, request: Request) -> Result<Stat> {
+        match request {
+            Request::Nop => self.nop(),
+            Request::Send => self.send(Kind::Unicast, 1, 0),
+            Request::EmptyReceive => self.empty_receive(),
+            Request::MultishotDrain => self.multishot_drain(),
+        }
+    }
+
     /// IORING_OP_NOP.
     pub fn nop(&self) -> Result<Stat> {
         let mut ring = self.ring()?;
@@ -111,49 +147,40 @@ impl Part {
         })
     }
 
-    /// Receiving by a multishot request what is all there already.
+    /// Receiving by a multishot request what is all there already. It is looked
+    /// at when the clock has stopped: a round uses each buffer once.
     pub fn multishot_drain(&self) -> Result<Stat> {
         let mut to = self.ring()?;
-        let mut from = Ring::new(self.setup, 8, 2 * self.entries)?;
+        let from = Ring::new(self.setup, 8, 2 * self.entries)?;
         let channel = Channel::new(Kind::Unicast, self.entries, self.size)?;
         let outbox = self.outbox();
         let sender = channel.attach(&to, abi::SUB_SEND)?;
         let receiver = channel.attach(&from, abi::SUB_RECV)?;
         let batch = sends(&sender, &outbox, 0);
-        let mut buffers = crate::provided::Buffers::new(&from, self.entries, self.size)?;
         let request = Sqe::recv_multishot(receiver.id, GROUP).into_entry();
+        let mut multishot = Multishot::new(from, request, self.entries, self.size)?;
+        let mut taken = Vec::with_capacity(self.entries);
 
-        // SAFETY: the buffers stay for good.
-        unsafe { from.push(std::slice::from_ref(&request)) };
-        from.enter(0)?;
         self.rounds(|| {
             self.repeat(&mut to, &batch, self.size as i32)?;
+            taken.clear();
             let start = now_ns();
-            let mut left = self.entries;
-            let mut wrong = 0;
-            while left > 0 {
-                from.enter(1)?;
-                let mut over = false;
-                for done in from.completions() {
-                    let len = result(done.result())?;
-                    if let Some(id) = cqueue::buffer_select(done.flags()) {
-                        let message = buffers.get(id, len);
-                        let expected = (self.entries - left) % self.batch;
-                        wrong += u32::from(payload::number(message) != expected as u64);
-                        buffers.give_back(id);
-                        left -= 1;
-                    }
-                    over |= !cqueue::more(done.flags());
-                }
-                buffers.publish();
-                if over {
-                    // SAFETY: the buffers stay for good.
-                    unsafe { from.push(std::slice::from_ref(&request)) };
-                    from.enter(0)?;
-                }
+            while taken.len() < self.entries {
+                multishot.wait()?;
+                multishot.reap(|id, message| taken.push((id, message.len())))?;
             }
             let time = now_ns() - start;
-            ensure!(wrong == 0, "{wrong} wrong messages");
+
+            ensure!(taken.len() == self.entries, "received too much");
+            for (index, &(id, len)) in taken.iter().enumerate() {
+                let number = (index % self.batch) as u64;
+                let message = multishot.message(id, len);
+
+                ensure!(
+                    len == self.size && payload::is_right(message, number),
+                    "message {index} of a round is wrong"
+                );
+            }
             Ok(time)
         })
     }
@@ -259,29 +286,15 @@ impl Drain {
 
 /// Copying `size` bytes the way the kernel copies them to and from user space on
 /// this processor, in nanoseconds.
-#[cfg(target_arch = "x86_64")]
 pub fn copy(size: usize, rounds: usize) -> Stat {
     let (from, mut to) = (vec![1u8; size], vec![0u8; size]);
-    // The kernel's choice: bytes where the processor is fast at that.
-    let bytes = has_erms();
+    let copy_once = copier();
     let times = 32;
     let mut round = || {
         let start = now_ns();
 
         for _ in 0..times {
-            let (source, target) = (from.as_ptr(), to.as_mut_ptr());
-            // SAFETY: both are `size` bytes long, and the direction flag is clear.
-            unsafe {
-                if bytes {
-                    std::arch::asm!("rep movsb", inlateout("rcx") size => _,
-                        inlateout("rsi") source => _, inlateout("rdi") target => _,
-                        options(nostack, preserves_flags));
-                } else {
-                    std::arch::asm!("rep movsq", inlateout("rcx") size / 8 => _,
-                        inlateout("rsi") source => _, inlateout("rdi") target => _,
-                        options(nostack, preserves_flags));
-                }
-            }
+            copy_once(std::hint::black_box(&mut to), std::hint::black_box(&from));
         }
         (now_ns() - start) as f64 / f64::from(times)
     };
@@ -290,27 +303,41 @@ pub fn copy(size: usize, rounds: usize) -> Stat {
     Stat::new((0..rounds).map(|_| round()).collect())
 }
 
-/// Whether this processor says that it copies bytes fast (CPUID 7, EBX bit 9).
+/// The kernel's choice: by bytes where the processor says that it is fast at that
+/// (CPUID 7, EBX bit 9).
 #[cfg(target_arch = "x86_64")]
-fn has_erms() -> bool {
-    std::arch::x86_64::__cpuid_count(7, 0).ebx & 1 << 9 != 0
+fn copier() -> fn(&mut [u8], &[u8]) {
+    match std::arch::x86_64::__cpuid_count(7, 0).ebx & 1 << 9 {
+        0 => copy_words,
+        _ => copy_bytes,
+    }
 }
 
-/// Copying `size` bytes, in nanoseconds.
+#[cfg(target_arch = "x86_64")]
+fn copy_bytes(to: &mut [u8], from: &[u8]) {
+    let len = to.len().min(from.len());
+
+    // SAFETY: both are at least `len` bytes long and do not overlap, and the direction flag is clear.
+    unsafe {
+        std::arch::asm!("rep movsb", inlateout("rcx") len => _,
+            inlateout("rsi") from.as_ptr() => _, inlateout("rdi") to.as_mut_ptr() => _,
+            options(nostack, preserves_flags));
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn copy_words(to: &mut [u8], from: &[u8]) {
+    let len = to.len().min(from.len());
+
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!("rep movsq", inlateout("rcx") len / 8 => _,
+            inlateout("rsi") from.as_ptr() => _, inlateout("rdi") to.as_mut_ptr() => _,
+            options(nostack, preserves_flags));
+    }
+}
+
 #[cfg(not(target_arch = "x86_64"))]
-pub fn copy(size: usize, rounds: usize) -> Stat {
-    let (from, mut to) = (vec![1u8; size], vec![0u8; size]);
-    let times = 32;
-    let mut round = || {
-        let start = now_ns();
-
-        for _ in 0..times {
-            to.copy_from_slice(std::hint::black_box(&from));
-            std::hint::black_box(&mut to);
-        }
-        (now_ns() - start) as f64 / f64::from(times)
-    };
-
-    round();
-    Stat::new((0..rounds).map(|_| round()).collect())
+fn copier() -> fn(&mut [u8], &[u8]) {
+    |to, from| to.copy_from_slice(from)
 }

@@ -6,7 +6,7 @@ use crate::clock::now_ns;
 use crate::shared::{futex_wait, futex_wake, Plain, Shared};
 use crate::work::Fanout;
 use anyhow::Result;
-use std::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What all use, on a cache line of its own.
 #[repr(C, align(128))]
@@ -14,16 +14,15 @@ struct Common {
     /// Messages after which a round is over: of each receiver, or of all
     /// together for [`Fanout::Any`]. From the first round on.
     target: AtomicU64,
+    /// Whether all bytes of the round's messages are what they should be, and not
+    /// their numbers alone.
+    whole: AtomicU32,
     /// Messages of all receivers, for [`Fanout::Any`].
     total: AtomicU64,
     /// Receivers ready to receive.
     ready: AtomicU32,
     /// How often a receiver has come to the end of a round.
     done: AtomicU32,
-    /// When a sender waits for receivers to go on: changed by each that does.
-    moved: AtomicU32,
-    /// Whether a sender waits for that.
-    waiting: AtomicU32,
 }
 
 /// A receiver's own.
@@ -46,7 +45,7 @@ unsafe impl Plain for Common {}
 // SAFETY: atomics only.
 unsafe impl Plain for Place {}
 
-/// Where receivers say how far they are, and senders what they wait for.
+/// Where receivers say how far they are, and senders when a round is over.
 pub struct Board {
     common: Shared<Common>,
     places: Shared<Place>,
@@ -109,10 +108,6 @@ impl Board {
             Fanout::Any => common.total.fetch_add(progress.new, Ordering::AcqRel) + progress.new,
         };
 
-        if common.waiting.load(Ordering::Relaxed) != 0 {
-            common.moved.fetch_add(1, Ordering::AcqRel);
-            futex_wake(&common.moved);
-        }
         if reached == common.target.load(Ordering::Acquire) {
             place.end_ns.store(now_ns(), Ordering::Relaxed);
             let done = common.done.fetch_add(1, Ordering::AcqRel) + 1;
@@ -135,10 +130,23 @@ impl Board {
         }
     }
 
-    /// A round begins, at whose end so many messages have been sent in all.
-    pub fn begin(&self, target: u64) {
-        self.common[0].done.store(0, Ordering::Relaxed);
-        self.common[0].target.store(target, Ordering::Release);
+    /// A round begins, at whose end so many messages have been sent in all. Its
+    /// messages are `whole`, or their numbers alone are what they should be.
+    pub fn begin(&self, target: u64, whole: bool) {
+        let common = &self.common[0];
+
+        common.done.store(0, Ordering::Relaxed);
+        common.whole.store(whole.into(), Ordering::Relaxed);
+        common.target.store(target, Ordering::Release);
+    }
+
+    /// Whether the messages of this round are whole, and the number of the first
+    /// message of the next.
+    pub fn round(&self) -> (bool, u64) {
+        let common = &self.common[0];
+        let target = common.target.load(Ordering::Acquire);
+
+        (common.whole.load(Ordering::Relaxed) != 0, target)
     }
 
     /// Sleeps until the round is over for all; when it was for the last.
@@ -156,52 +164,6 @@ impl Board {
             .map(|place| place.end_ns.load(Ordering::Relaxed))
             .max()
             .unwrap_or(0)
-    }
-
-    /// Messages that all receivers have got, or all together.
-    pub fn received(&self) -> u64 {
-        match self.fanout {
-            Fanout::One | Fanout::Each => self
-                .places
-                .iter()
-                .map(|place| place.count.load(Ordering::Acquire))
-                .min()
-                .unwrap_or(0),
-            Fanout::Any => self.common[0].total.load(Ordering::Acquire),
-        }
-    }
-
-    /// Sleeps until receivers have got so many messages: flow control for what
-    /// has none of its own.
-    pub fn wait_received(&self, count: u64) {
-        let common = &self.common[0];
-
-        while self.received() < count {
-            let moved = common.moved.load(Ordering::Acquire);
-
-            common.waiting.store(1, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-            if self.received() < count {
-                // A receiver that has not seen `waiting` yet will publish
-                // again, or has published what was just looked at; should
-                // both just miss, the limit of the sleep helps.
-                let limit = libc::timespec {
-                    tv_sec: 0,
-                    tv_nsec: 2_000_000,
-                };
-                // SAFETY: word and limit are valid.
-                unsafe {
-                    libc::syscall(
-                        libc::SYS_futex,
-                        common.moved.as_ptr(),
-                        libc::FUTEX_WAIT,
-                        moved,
-                        &limit,
-                    )
-                };
-            }
-            common.waiting.store(0, Ordering::Relaxed);
-        }
     }
 
     /// Whether what was received is what was sent: the numbers 0 to `sent` - 1,

@@ -25,11 +25,14 @@ pub struct Effort {
     pub round_ns: u64,
 }
 
-/// Messages whose bytes are all compared, before anything is timed: the ring
-/// is full once, at least.
-const VERIFIED: usize = 2048;
 /// Messages that show how many make a round.
-const TRIED: usize = 512;
+const TRIED: usize = 256;
+/// A round is at least so many full rings, so that how fast a sender is depends
+/// on its receivers, and not on what there was room for at first.
+const FULL_RINGS: usize = 4;
+/// A round that takes so many times as long as it should is the only one: it is
+/// long enough to say something.
+const LONG: f64 = 20.0;
 /// Most messages in a round.
 const MOST: u64 = 4_000_000;
 /// Time for receivers to go to sleep before a round, in microseconds.
@@ -54,22 +57,23 @@ pub fn flood(kind: Kind, work: &Work, place: &Placement, effort: Effort) -> Resu
         _ => work.size,
     };
     let board = Board::new(work.receivers, work.fanout)?;
-    // Messages, then sender's and total time of each round.
+    // Messages of a round, messages in all, then sender's and total time of each
+    // round that there is.
     let results: Shared<AtomicU64> = Shared::new(2 + 2 * effort.rounds)?;
     let transport = kind.make(work)?;
-    let verified = VERIFIED
-        .min(4 * work.entries())
-        .next_multiple_of(work.batch) as u64;
+    // All bytes of these are compared, before anything is timed and when all has
+    // been: the ring is full once.
+    let verified = work.entries().next_multiple_of(work.batch) as u64;
     let mut processes = Processes::default();
 
     for index in 0..work.receivers {
         processes.start(&format!("receiver {index}"), place.receiver(index), || {
-            receive(&*transport, &board, index, size, work, verified)
+            receive(&*transport, &board, index, size, work)
         })?;
     }
     processes.start("sender", place.sender(), || {
         let outbox = Outbox::new(work.batch, size);
-        let sender = transport.sender(&board, &outbox)?;
+        let sender = transport.sender(&outbox)?;
         let mut rounds = Rounds {
             board: &board,
             sender,
@@ -81,16 +85,21 @@ pub fn flood(kind: Kind, work: &Work, place: &Placement, effort: Effort) -> Resu
         rounds.run(verified, true)?;
         let tried = TRIED.min(work.entries()).next_multiple_of(work.batch) as u64;
         let (_, trial) = rounds.run(tried, false)?;
-        let messages = (effort.round_ns as f64 / (trial as f64 / tried as f64)) as u64;
-        let messages = messages
-            .clamp(tried, MOST)
+        let each = trial as f64 / tried as f64;
+        let round_ns = effort.round_ns as f64;
+        let least = (FULL_RINGS * work.entries()) as u64;
+        let messages = ((round_ns / each) as u64)
+            .clamp(least, MOST)
             .next_multiple_of(work.batch as u64);
+        let is_long = messages as f64 * each > LONG * round_ns;
+        let count = if is_long { 1 } else { effort.rounds };
 
-        for round in 0..effort.rounds {
+        for round in 0..count {
             let (sent, total) = rounds.run(messages, false)?;
             results[2 + 2 * round].store(sent, Ordering::Relaxed);
             results[3 + 2 * round].store(total, Ordering::Relaxed);
         }
+        rounds.run(verified, true)?;
         results[0].store(messages, Ordering::Relaxed);
         results[1].store(rounds.sent, Ordering::Relaxed);
         Ok(())
@@ -106,7 +115,9 @@ pub fn flood(kind: Kind, work: &Work, place: &Placement, effort: Effort) -> Resu
         results[first..]
             .iter()
             .step_by(2)
-            .map(|ns| ns.load(Ordering::Relaxed) as f64 / messages as f64)
+            .map(|ns| ns.load(Ordering::Relaxed))
+            .filter(|&ns| ns != 0)
+            .map(|ns| ns as f64 / messages as f64)
             .collect()
     };
     Ok(Flood {
@@ -122,10 +133,9 @@ fn receive(
     index: usize,
     size: usize,
     work: &Work,
-    verified: u64,
 ) -> Result<()> {
     let mut receiver = transport.receiver(index)?;
-    let mut sink = Sink::new(board, index, size, work.fanout, verified);
+    let mut sink = Sink::new(board, index, size, work.fanout);
 
     board.ready();
     loop {
@@ -148,7 +158,7 @@ impl Rounds<'_> {
         let batch = self.outbox.batch();
         let last = self.sent + messages;
 
-        self.board.begin(last);
+        self.board.begin(last, whole);
         sleep_us(SETTLE_US);
         let start = now_ns();
         while self.sent < last {

@@ -47,11 +47,22 @@ impl Percentiles {
         })
     }
 
-    /// p50, p90, p99, p99.9, max.
-    pub fn line(&self) -> [u64; 5] {
-        [self.p50, self.p90, self.p99, self.p999, self.max]
+    /// p50, p90, p99, p99.9, max; p99.9 where it is not one of the longest ten.
+    pub fn line(&self) -> [Option<u64>; 5] {
+        let p999 = (self.count >= ENOUGH).then_some(self.p999);
+
+        [
+            Some(self.p50),
+            Some(self.p90),
+            Some(self.p99),
+            p999,
+            Some(self.max),
+        ]
     }
 }
+
+/// Times of which p99.9 says something.
+const ENOUGH: u64 = 10_000;
 
 /// What [`Percentiles::line`] has.
 pub const LINE: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
@@ -65,7 +76,14 @@ mod tests {
         let times: Vec<u64> = (1..=1000).collect();
         let found = Percentiles::of(&times).unwrap();
 
-        assert_eq!(found.line(), [500, 900, 990, 999, 1000]);
-        assert_eq!((found.count, found.min), (1000, 1));
+        assert_eq!(
+            found.line(),
+            [Some(500), Some(900), Some(990), None, Some(1000)]
+        );
+        assert_eq!((found.count, found.min, found.p999), (1000, 1, 999));
+
+        let found = Percentiles::of(&times.repeat(10)).unwrap();
+
+        assert_eq!(found.line()[3], Some(999));
     }
 }

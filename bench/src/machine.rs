@@ -12,6 +12,8 @@ use std::fs;
 pub struct Machine {
     /// Release and version of the kernel.
     pub kernel: String,
+    /// When it preempts, where that can be seen.
+    pub preemption: String,
     /// The processor's name.
     pub processor: String,
     /// CPUs this program may use.
@@ -83,6 +85,13 @@ fn accelerator(clock: Clock) -> String {
     }
 }
 
+/// What is in parentheses in a list such as "none voluntary (full) lazy".
+fn preemption() -> Option<String> {
+    let modes = read("/sys/kernel/debug/sched/preempt")?;
+
+    Some(modes.split_once('(')?.1.split_once(')')?.0.to_owned())
+}
+
 fn mitigations() -> Vec<String> {
     let Ok(files) = fs::read_dir("/sys/devices/system/cpu/vulnerabilities") else {
         return Vec::new();
@@ -134,6 +143,7 @@ impl Machine {
             .flatten()
             .collect::<Vec<_>>()
             .join(" "),
+            preemption: preemption().unwrap_or_else(|| "unknown".into()),
             processor: cpuinfo("model name").unwrap_or_else(|| "unknown".into()),
             cpus,
             accelerator,
@@ -147,7 +157,7 @@ impl Machine {
     /// In a few lines, each starting with `mark`.
     pub fn describe(&self, mark: &str) -> String {
         let mut lines = vec![
-            format!("kernel: {}", self.kernel),
+            format!("kernel: {}, preemption: {}", self.kernel, self.preemption),
             format!(
                 "machine: {}, {} CPUs, accelerator: {}, clock source: {}",
                 self.processor, self.cpus, self.accelerator, self.clock_source

@@ -15,8 +15,10 @@ use crate::work::{Fanout, Work};
 use anyhow::{bail, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Round trips before any is timed.
+/// Round trips before any is timed, all of whose bytes are compared.
 const WARM_UP: u64 = 200;
+/// As many afterwards.
+const COOL_DOWN: u64 = 16;
 
 /// What was measured.
 pub struct PingPong {
@@ -42,19 +44,27 @@ pub fn ping_pong(
     let line = duplex(kind, work)?;
     let boards = [Board::new(1, Fanout::One)?, Board::new(1, Fanout::One)?];
     let samples: Shared<AtomicU64> = Shared::new(1 + if each { trips as usize } else { 0 })?;
-    let last = WARM_UP + trips;
+    let timed = WARM_UP + trips;
+    let last = timed + COOL_DOWN;
+    let is_whole = |number| !(WARM_UP..timed).contains(&number);
+    // Of both sides, when nothing is on its way.
+    let begin = |end| {
+        for board in &boards {
+            board.begin(end, is_whole(end - 1));
+        }
+    };
     let mut processes = Processes::default();
 
     processes.start("server", place.receiver(0), || {
         let mut outbox = Outbox::new(1, size);
-        let mut sink = Sink::new(&boards[1], 0, size, Fanout::One, WARM_UP);
-        let mut side = line.side(1, &outbox, &boards[0])?;
+        let mut sink = Sink::new(&boards[1], 0, size, Fanout::One);
+        let mut side = line.side(1, &outbox)?;
 
         boards[1].ready();
         side.exchange(&outbox, &mut sink, false, true)?;
         for number in 0..last {
             sink.publish();
-            if number < WARM_UP {
+            if is_whole(number) {
                 outbox.fill(number);
             } else {
                 outbox.number(number);
@@ -68,21 +78,30 @@ pub fn ping_pong(
     })?;
     processes.start("client", place.sender(), || {
         let mut outbox = Outbox::new(1, size);
-        let mut sink = Sink::new(&boards[0], 0, size, Fanout::One, WARM_UP);
-        let mut side = line.side(0, &outbox, &boards[1])?;
+        let mut sink = Sink::new(&boards[0], 0, size, Fanout::One);
+        let mut side = line.side(0, &outbox)?;
         let mut begun = 0;
 
         boards[1].wait_ready();
         for number in 0..last {
-            if number < WARM_UP {
+            if is_whole(number) {
                 outbox.fill(number);
             } else {
                 outbox.number(number);
             }
-            if number == WARM_UP {
-                begun = now_ns();
+            match number {
+                0 => begin(WARM_UP),
+                WARM_UP => {
+                    begin(timed);
+                    begun = now_ns();
+                }
+                _ if number == timed => {
+                    samples[0].store(now_ns() - begun, Ordering::Relaxed);
+                    begin(last);
+                }
+                _ => {}
             }
-            if each && number >= WARM_UP {
+            if each && !is_whole(number) {
                 let start = now_ns();
                 side.exchange(&outbox, &mut sink, true, true)?;
                 let sample = &samples[1 + (number - WARM_UP) as usize];
@@ -92,7 +111,6 @@ pub fn ping_pong(
             }
             sink.publish();
         }
-        samples[0].store(now_ns() - begun, Ordering::Relaxed);
         Ok(())
     })?;
     processes.wait_for("client")?;

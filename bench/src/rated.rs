@@ -17,8 +17,10 @@ use crate::work::Work;
 use anyhow::{bail, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Messages before any is timed.
+/// Messages before any is timed, all of whose bytes are compared.
 const WARM_UP: u64 = 100;
+/// As many afterwards.
+const COOL_DOWN: u64 = 16;
 
 /// Sends `count` messages, one every `interval_ns`, and gives the age in
 /// nanoseconds at which each was received. The sender spins between messages.
@@ -30,14 +32,15 @@ pub fn rated(
     interval_ns: u64,
 ) -> Result<Vec<u64>> {
     let board = Board::new(work.receivers, work.fanout)?;
-    let last = WARM_UP + count;
-    let ages: Shared<AtomicU64> = Shared::new(last as usize)?;
+    let timed = WARM_UP + count;
+    let last = timed + COOL_DOWN;
+    let ages: Shared<AtomicU64> = Shared::new(timed as usize)?;
     let transport = kind.make(work)?;
     let mut processes = Processes::default();
 
     processes.start("receiver", place.receiver(0), || {
         let mut receiver = transport.receiver(0)?;
-        let mut sink = Sink::new(&board, 0, work.size, work.fanout, 0).ages(&ages);
+        let mut sink = Sink::new(&board, 0, work.size, work.fanout).ages(&ages);
 
         board.ready();
         loop {
@@ -47,23 +50,33 @@ pub fn rated(
     })?;
     processes.start("sender", place.sender(), || {
         let mut outbox = Outbox::new(1, work.size);
-        let mut sender = transport.sender(&board, &outbox)?;
+        let mut sender = transport.sender(&outbox)?;
 
         board.wait_ready();
-        board.begin(last);
-        sleep_us(3000);
-        let start = now_ns() + interval_ns;
-        for number in 0..last {
-            let due = start + number * interval_ns;
+        for (whole, first, end) in [
+            (true, 0, WARM_UP),
+            (false, WARM_UP, timed),
+            (true, timed, last),
+        ] {
+            board.begin(end, whole);
+            sleep_us(3000);
+            let start = now_ns() + interval_ns;
+            for number in first..end {
+                let due = start + (number - first) * interval_ns;
 
-            while now_ns() < due {
-                std::hint::spin_loop();
+                while now_ns() < due {
+                    std::hint::spin_loop();
+                }
+                if whole {
+                    outbox.fill(number);
+                } else {
+                    outbox.number(number);
+                    outbox.stamp(0, due);
+                }
+                sender.send(&outbox, 1)?;
             }
-            outbox.number(number);
-            outbox.stamp(0, due);
-            sender.send(&outbox, 1)?;
+            board.wait_end();
         }
-        board.wait_end();
         Ok(())
     })?;
     processes.wait_for("sender")?;

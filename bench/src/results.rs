@@ -27,11 +27,28 @@ pub struct Results {
     pub throughput: Vec<Throughput>,
     /// Messages one by one.
     pub latency: Vec<Latency>,
-    /// What could not be measured, and why.
+    /// What was asked for and not measured, and why.
+    pub left_out: Vec<String>,
+    /// What failed, and how.
     pub errors: Vec<String>,
 }
 
 impl Results {
+    /// Nothing yet, on this machine.
+    pub fn new(command: String, clock: Clock, left_out: Vec<String>) -> Self {
+        Self {
+            schema: SCHEMA,
+            command,
+            clock,
+            machine: Machine::here(),
+            parts: Vec::new(),
+            throughput: Vec::new(),
+            latency: Vec::new(),
+            left_out,
+            errors: Vec::new(),
+        }
+    }
+
     /// Adds what another run on the same machine has measured. Of requests alone,
     /// which every run measures, the first figure stays.
     pub fn add(&mut self, other: Results) {
@@ -46,12 +63,17 @@ impl Results {
         }
         self.throughput.extend(other.throughput);
         self.latency.extend(other.latency);
+        for left_out in other.left_out {
+            if !self.left_out.contains(&left_out) {
+                self.left_out.push(left_out);
+            }
+        }
         self.errors.extend(other.errors);
     }
 }
 
 /// [`Results::schema`] of this program.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What was measured: who did what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -27,6 +27,9 @@ pub struct Shared<T: Plain> {
     len: usize,
 }
 
+// SAFETY: only shared references to the values are given out, and they are `Sync`.
+unsafe impl<T: Plain> Sync for Shared<T> {}
+
 impl<T: Plain> Shared<T> {
     /// `len` values of zeroes.
     pub fn new(len: usize) -> Result<Self> {

@@ -8,17 +8,6 @@ use crate::payload;
 use crate::work::Fanout;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is done with a message besides counting.
-#[derive(Clone, Copy)]
-enum Look<'a> {
-    /// Its number is compared.
-    Number,
-    /// All its bytes are, up to this number.
-    Bytes { until: u64 },
-    /// How late it is goes to these samples, in nanoseconds.
-    Age { samples: &'a [AtomicU64] },
-}
-
 /// A receiver's messages.
 pub struct Sink<'a> {
     board: &'a Board,
@@ -26,29 +15,34 @@ pub struct Sink<'a> {
     size: usize,
     /// Whether no message may be missing.
     all: bool,
-    look: Look<'a>,
     next: u64,
+    /// From this message on more than the number is looked at.
+    look_from: u64,
+    /// Where the ages of messages go, in nanoseconds.
+    ages: Option<&'a [AtomicU64]>,
     progress: Progress,
 }
 
 impl<'a> Sink<'a> {
-    /// For receiver `index`. All bytes of the first `verify` messages are
-    /// compared, and only the numbers of later ones.
-    pub fn new(board: &'a Board, index: usize, size: usize, fanout: Fanout, verify: u64) -> Self {
+    /// For receiver `index`. Of a round of whole messages all bytes are compared,
+    /// and the numbers alone of others.
+    pub fn new(board: &'a Board, index: usize, size: usize, fanout: Fanout) -> Self {
         Self {
             board,
             index,
             size,
             all: fanout != Fanout::Any,
-            look: Look::Bytes { until: verify },
             next: 0,
+            look_from: 0,
+            ages: None,
             progress: Progress::default(),
         }
     }
 
-    /// Measures how long ago the time in a message's second word was.
+    /// Measures how long ago the time in a message's second word was, in rounds
+    /// of messages that are not whole. Message 0 would have the first sample.
     pub fn ages(mut self, samples: &'a [AtomicU64]) -> Self {
-        self.look = Look::Age { samples };
+        self.ages = Some(samples);
         self
     }
 
@@ -65,7 +59,7 @@ impl<'a> Sink<'a> {
         if !right || message.len() != self.size {
             self.board.blame(self.index);
         }
-        if !matches!(self.look, Look::Number) {
+        if number >= self.look_from {
             self.look_at(message, number);
         }
         self.next = number.wrapping_add(1);
@@ -79,20 +73,19 @@ impl<'a> Sink<'a> {
 
     #[cold]
     fn look_at(&mut self, message: &[u8], number: u64) {
-        match self.look {
-            Look::Number => {}
-            Look::Bytes { until } if number < until => {
-                if !payload::is_right(message, number) {
-                    self.board.blame(self.index);
-                }
+        let (whole, end) = self.board.round();
+
+        if whole {
+            if !payload::is_right(message, number) {
+                self.board.blame(self.index);
             }
-            Look::Bytes { .. } => self.look = Look::Number,
-            Look::Age { samples } => {
-                let age = now_ns().saturating_sub(payload::number(&message[8..]));
-                if let Some(sample) = samples.get(number as usize) {
-                    sample.store(age, Ordering::Relaxed);
-                }
+        } else if let Some(samples) = self.ages {
+            let age = now_ns().saturating_sub(payload::number(&message[8..]));
+            if let Some(sample) = samples.get(number as usize) {
+                sample.store(age, Ordering::Relaxed);
             }
+        } else {
+            self.look_from = end;
         }
     }
 

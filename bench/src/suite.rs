@@ -2,16 +2,14 @@
 
 //! All there is to measure, one after the other.
 
-use crate::alone::Part;
+use crate::alone::{Part, Request};
 use crate::clock::Clock;
 use crate::cpu::Placement;
 use crate::flood::{flood, Effort};
 use crate::latency::Percentiles;
-use crate::machine::Machine;
 use crate::pingpong::ping_pong;
 use crate::rated::rated;
-use crate::results::{Alone, Case, Latency, Pace, Results, Throughput, SCHEMA};
-use crate::stat::Stat;
+use crate::results::{Alone, Case, Latency, Pace, Results, Throughput};
 use crate::transport::Kind;
 use crate::work::{Fanout, Work};
 use anyhow::Result;
@@ -40,39 +38,65 @@ pub struct Plan {
     pub effort: Effort,
     /// Messages for latencies; none with 0.
     pub messages: u64,
+    /// Bytes of those.
+    pub latency_sizes: Vec<usize>,
     /// Nanoseconds from one message to the next where they are rated.
     pub intervals_ns: Vec<u64>,
 }
 
-/// Bytes of the messages whose latency is measured.
-const LATENCY_SIZES: [usize; 2] = [64, 4096];
-
 /// One line of the plan.
 enum Item {
-    Alone(&'static str, Part),
+    Alone(Request, Part),
     Throughput(Kind, Work),
     Latency(Kind, Work, Pace),
 }
 
 impl Item {
-    /// Whether somebody waits by looking again and again, so that instructions
-    /// say how long that was and not what the work takes.
-    fn spins(&self) -> bool {
-        match self {
-            Item::Alone(..) => false,
-            Item::Throughput(kind, _) | Item::Latency(kind, _, Pace::PingPong) => {
-                *kind == Kind::IpcPoll
-            }
-            Item::Latency(_, _, Pace::Rated(_)) => true,
+    /// Why it is not measured on this clock, if it is not, and of what that is so:
+    /// there is no such thing, or who waits by looking again and again executes
+    /// instructions that say how long that was.
+    fn is_left_out(&self, clock: Clock) -> Option<String> {
+        let (kind, work, pace) = match self {
+            Item::Alone(..) => return None,
+            Item::Throughput(kind, work) => (kind, work, None),
+            Item::Latency(kind, work, pace) => (kind, work, Some(pace)),
+        };
+        let rate = match pace {
+            Some(pace @ Pace::Rated(_)) => Some(pace.name()),
+            _ => None,
+        };
+
+        if let Some(why) = kind.refuses(work) {
+            return Some(format!("{}: {why}", kind.name()));
         }
+        if *kind == Kind::MsgRing && rate.is_some() {
+            return Some(format!(
+                "{}: a completion has no room for the time a message was due",
+                kind.name()
+            ));
+        }
+        if clock == Clock::Wall {
+            return None;
+        }
+        if *kind == Kind::IpcPoll {
+            return Some(format!(
+                "{}: it polls, and instructions would count how long it waits",
+                kind.name()
+            ));
+        }
+        Some(format!(
+            "{}: the sender spins, and instructions would count how long it does",
+            rate?
+        ))
     }
 }
 
 impl std::fmt::Display for Item {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Item::Alone(what, part) => {
-                write!(f, "{what}, batch {}, {}", part.batch, part.setup.name())
+            Item::Alone(request, part) => {
+                let (request, setup) = (request.name(), part.setup.name());
+                write!(f, "{request}, batch {}, {setup}", part.batch)
             }
             Item::Throughput(kind, work) => write!(f, "{}", Case::new(*kind, work)),
             Item::Latency(kind, work, pace) => {
@@ -92,7 +116,28 @@ impl Plan {
         }
     }
 
-    fn items(&self) -> Vec<Item> {
+    /// What is measured, and a line for each reason not to measure the rest.
+    fn items(&self, clock: Clock) -> (Vec<Item>, Vec<String>) {
+        let (mut items, mut left_out) = (Vec::new(), Vec::<(String, usize)>::new());
+
+        for item in self.all_items() {
+            let Some(line) = item.is_left_out(clock) else {
+                items.push(item);
+                continue;
+            };
+            match left_out.iter_mut().find(|(known, _)| *known == line) {
+                Some((_, count)) => *count += 1,
+                None => left_out.push((line, 1)),
+            }
+        }
+        let left_out = left_out
+            .into_iter()
+            .map(|(line, count)| format!("{line} ({count})"))
+            .collect();
+        (items, left_out)
+    }
+
+    fn all_items(&self) -> Vec<Item> {
         let mut items = Vec::new();
 
         for &setup in &self.setups {
@@ -104,12 +149,12 @@ impl Plan {
                     entries: 1024,
                     rounds: self.effort.rounds,
                 };
-                items.push(Item::Alone("nop", part));
+                items.push(Item::Alone(Request::Nop, part));
                 if self.transports.iter().any(|kind| kind.is_ipc()) {
-                    items.push(Item::Alone("ipc send", part));
-                    items.push(Item::Alone("ipc empty receive", part));
+                    items.push(Item::Alone(Request::Send, part));
+                    items.push(Item::Alone(Request::EmptyReceive, part));
                     if self.transports.contains(&Kind::IpcMultishot) {
-                        items.push(Item::Alone("ipc multishot drain", part));
+                        items.push(Item::Alone(Request::MultishotDrain, part));
                     }
                 }
             }
@@ -119,9 +164,6 @@ impl Plan {
         }
         if self.messages > 0 {
             self.latency(&mut items);
-        }
-        if Clock::here() == Clock::Instructions {
-            items.retain(|item| !item.spins());
         }
         items
     }
@@ -150,9 +192,7 @@ impl Plan {
                                 batch,
                                 setup,
                             };
-                            if kind.can(&work) {
-                                items.push(Item::Throughput(kind, work));
-                            }
+                            items.push(Item::Throughput(kind, work));
                         }
                     }
                 }
@@ -165,7 +205,7 @@ impl Plan {
             .chain(self.intervals_ns.iter().copied().map(Pace::Rated));
 
         for pace in paces {
-            for size in LATENCY_SIZES {
+            for &size in &self.latency_sizes {
                 for &kind in &self.transports {
                     for &setup in self.setups(kind) {
                         let work = Work {
@@ -175,33 +215,29 @@ impl Plan {
                             batch: 1,
                             setup,
                         };
-                        // A completion has no room for the time it was due.
-                        let timeless = kind == Kind::MsgRing && pace != Pace::PingPong;
-                        if kind.can(&work) && !timeless {
-                            items.push(Item::Latency(kind, work, pace));
-                        }
+                        items.push(Item::Latency(kind, work, pace));
                     }
                 }
             }
         }
     }
 
-    /// Measures all of it, saying what it is at.
-    pub fn run(&self, command: String) -> Result<Results> {
-        let items = self.items();
+    /// Measures all of it, saying what it is at. `save` gets what there is after
+    /// each measurement.
+    pub fn run(
+        &self,
+        command: String,
+        mut save: impl FnMut(&Results) -> Result<()>,
+    ) -> Result<Results> {
+        let clock = Clock::here();
+        let (items, left_out) = self.items(clock);
         let place = Placement::apart()?;
-        let mut results = Results {
-            schema: SCHEMA,
-            command,
-            clock: Clock::here(),
-            machine: Machine::here(),
-            parts: Vec::new(),
-            throughput: Vec::new(),
-            latency: Vec::new(),
-            errors: Vec::new(),
-        };
+        let mut results = Results::new(command, clock, left_out);
         let mut progress = Progress::new(items.len());
 
+        for left_out in &results.left_out {
+            eprintln!("not measured: {left_out}");
+        }
         for item in &items {
             progress.next(item);
             if let Err(error) = self.measure(item, &place, &mut results, &mut progress) {
@@ -209,6 +245,7 @@ impl Plan {
                 progress.error(&error);
                 results.errors.push(error);
             }
+            save(&results)?;
         }
         progress.finish();
         Ok(results)
@@ -222,12 +259,12 @@ impl Plan {
         progress: &mut Progress,
     ) -> Result<()> {
         match item {
-            Item::Alone(what, part) => {
-                let time = alone(what, part)?;
+            Item::Alone(request, part) => {
+                let time = part.measure(*request)?;
 
                 progress.figure(&format!("{:.0}", time.median));
                 results.parts.push(Alone {
-                    what: (*what).into(),
+                    what: request.name().into(),
                     batch: part.batch,
                     setup: part.setup.name().into(),
                     time,
@@ -263,15 +300,6 @@ impl Plan {
             }
         }
         Ok(())
-    }
-}
-
-fn alone(what: &str, part: &Part) -> Result<Stat> {
-    match what {
-        "nop" => part.nop(),
-        "ipc send" => part.send(io_uring_ipc::Kind::Unicast, 1, 0),
-        "ipc empty receive" => part.empty_receive(),
-        _ => part.multishot_drain(),
     }
 }
 
@@ -315,7 +343,93 @@ impl Progress {
     }
 }
 
-/// For tables: how rings that are not asked about are set up.
-pub fn is_preferred(setup: Option<&str>) -> bool {
-    setup.is_none_or(|setup| setup == Setup::DeferTaskrun.name())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stat::Stat;
+
+    /// Everything once, in a set-up that is not the best.
+    fn plan() -> Plan {
+        Plan {
+            transports: Kind::ALL.to_vec(),
+            modes: vec![Fanout::One, Fanout::Each, Fanout::Any],
+            sizes: vec![64, 32768],
+            receivers: vec![1, 4],
+            batches: vec![1, 16],
+            setups: vec![Setup::Plain],
+            all: true,
+            effort: Effort {
+                rounds: 1,
+                round_ns: 1,
+            },
+            messages: 1,
+            latency_sizes: vec![64],
+            intervals_ns: vec![1000],
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_said() {
+        let plan = plan();
+        let all = plan.all_items().len();
+
+        for (clock, polls, is_rated) in [
+            (Clock::Wall, true, true),
+            (Clock::Instructions, false, false),
+        ] {
+            let (items, left_out) = plan.items(clock);
+            let counts: usize = left_out
+                .iter()
+                .map(|line| {
+                    let count = line.rsplit_once('(').unwrap().1;
+                    count.strip_suffix(')').unwrap().parse::<usize>().unwrap()
+                })
+                .sum();
+            let has = |is: fn(&Item) -> bool| items.iter().any(is);
+
+            assert_eq!(items.len() + counts, all, "{left_out:#?}");
+            assert_eq!(
+                has(|item| matches!(item, Item::Throughput(Kind::IpcPoll, _))),
+                polls
+            );
+            assert_eq!(
+                has(|item| matches!(item, Item::Latency(_, _, Pace::Rated(_)))),
+                is_rated
+            );
+        }
+    }
+
+    #[test]
+    fn pictures_have_rings_of_any_set_up() {
+        let mut results = Results::new(String::new(), Clock::Wall, Vec::new());
+
+        for setup in [Setup::SqPoll, Setup::Plain, Setup::DeferTaskrun] {
+            let work = Work {
+                fanout: Fanout::One,
+                size: 64,
+                receivers: 1,
+                batch: 1,
+                setup,
+            };
+            results.throughput.push(Throughput {
+                case: Case::new(Kind::IpcWait, &work),
+                messages: 1,
+                sender: Stat::new(vec![1.0]),
+                total: Stat::new(vec![1.0]),
+            });
+        }
+        let drawn = |results: &Results| -> Vec<_> {
+            results
+                .throughput
+                .iter()
+                .map(|found| results.is_drawn(&found.case))
+                .collect()
+        };
+
+        assert_eq!(drawn(&results), [false, false, true]);
+        results.throughput.pop();
+        assert_eq!(drawn(&results), [true, false]);
+        results.throughput[0].case.setup = None;
+        assert_eq!(drawn(&results), [true, true]);
+    }
 }

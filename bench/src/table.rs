@@ -100,6 +100,13 @@ impl Results {
         self.scaling(Fanout::Each, &mut text);
         self.scaling(Fanout::Any, &mut text);
         self.latencies(&mut text);
+        if !self.left_out.is_empty() {
+            text.push_str("## Not measured\n\n");
+            for left_out in &self.left_out {
+                let _ = writeln!(text, "- {left_out}");
+            }
+            text.push('\n');
+        }
         if !self.errors.is_empty() {
             text.push_str("## Errors\n\n");
             for error in &self.errors {
@@ -242,7 +249,12 @@ impl Results {
             for found in &self.latency {
                 if found.pace == pace && found.case.size == size {
                     let mut row = vec![found.case.label()];
-                    row.extend(found.times.line().map(|time| time.to_string()));
+                    row.extend(
+                        found
+                            .times
+                            .line()
+                            .map(|time| time.map_or("-".to_owned(), |time| time.to_string())),
+                    );
                     table.rows.push(row);
                 }
             }

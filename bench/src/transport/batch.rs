@@ -45,13 +45,13 @@ impl Batch {
         }
     }
 
-    /// Receives once: whether there was anything.
+    /// Receives once: how many messages there were.
     ///
     /// The kernel runs the requests one after the other, and completions are in
     /// the order in which messages were taken.
-    pub fn receive(&mut self, sink: &mut Sink<'_>) -> Result<bool> {
+    pub fn receive(&mut self, sink: &mut Sink<'_>) -> Result<u64> {
         let mut others = 0;
-        let mut found = false;
+        let mut found = 0;
 
         if !self.waiting {
             // SAFETY: the buffers stay, and are looked at when a request is done.
@@ -78,9 +78,9 @@ impl Batch {
                 sink.take(unsafe {
                     std::slice::from_raw_parts(self.buffer.add(index * self.size), len)
                 });
-                found = true;
+                found += 1;
             }
-            if others == 0 && (found || !self.waiting) {
+            if others == 0 && (found > 0 || !self.waiting) {
                 return Ok(found);
             }
         }

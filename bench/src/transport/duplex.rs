@@ -4,10 +4,9 @@
 //! there is a ring, one call sends and receives.
 
 use super::file::Ends;
-use super::ipc::Multishot;
 use super::{Kind, Receiver, Sender, Stream, Transport};
-use crate::board::Board;
 use crate::channel::{Channel, Subscriber};
+use crate::multishot::Multishot;
 use crate::outbox::Outbox;
 use crate::provided::GROUP;
 use crate::ring::{result, Ring};
@@ -72,14 +71,8 @@ pub fn duplex(kind: Kind, work: &Work) -> Result<Line> {
 }
 
 impl Line {
-    /// Side 0 or 1, in the process that it is for. `heard` is the board on
-    /// which the other side counts what it has received.
-    pub fn side<'a>(
-        &'a self,
-        side: usize,
-        outbox: &Outbox,
-        heard: &'a Board,
-    ) -> Result<Box<dyn Duplex + 'a>> {
+    /// Side 0 or 1, in the process that it is for.
+    pub fn side(&self, side: usize, outbox: &Outbox) -> Result<Box<dyn Duplex + '_>> {
         let (to, from) = (side, 1 - side);
         let size = self.work.size;
         let multishot = matches!(
@@ -93,7 +86,7 @@ impl Line {
         let (ring, send, receive, subscribers) = match &self.queues {
             Queues::Others(both) => {
                 return Ok(Box::new(Halves {
-                    sender: both[to].sender(heard, outbox)?,
+                    sender: both[to].sender(outbox)?,
                     receiver: both[from].receiver(0)?,
                 }))
             }

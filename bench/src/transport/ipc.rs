@@ -4,15 +4,16 @@
 
 use super::batch::Batch;
 use super::{Receiver, Sender, Transport};
-use crate::board::Board;
 use crate::channel::{Channel, Subscriber};
+use crate::multishot::Multishot;
 use crate::outbox::Outbox;
-use crate::provided::{Buffers, GROUP};
+use crate::provided::GROUP;
 use crate::ring::{result, Ring};
 use crate::sink::Sink;
+use crate::window::{Credit, Window};
 use crate::work::{Fanout, Work};
 use anyhow::{ensure, Result};
-use io_uring::{cqueue, squeue};
+use io_uring::squeue;
 use io_uring_ipc::abi;
 use io_uring_ipc::sqe::Sqe;
 
@@ -35,6 +36,8 @@ pub struct Ipc {
     channel: Channel,
     work: Work,
     style: Style,
+    /// For who does not wait in the kernel.
+    window: Option<Window>,
 }
 
 impl Ipc {
@@ -50,12 +53,16 @@ impl Ipc {
             channel: Channel::new(kind, work.entries(), work.size)?,
             work: *work,
             style,
+            window: match style {
+                Style::Poll => Some(Window::new(work)?),
+                Style::Wait | Style::Multishot => None,
+            },
         })
     }
 }
 
 impl Transport for Ipc {
-    fn sender<'a>(&'a self, board: &'a Board, outbox: &Outbox) -> Result<Box<dyn Sender + 'a>> {
+    fn sender(&self, outbox: &Outbox) -> Result<Box<dyn Sender + '_>> {
         let ring = Ring::new(self.work.setup, outbox.batch(), 0)?;
         let subscriber = self.channel.attach(&ring, abi::SUB_SEND)?;
         let flags = match self.style {
@@ -67,16 +74,12 @@ impl Transport for Ipc {
             requests: sends(&subscriber, outbox, flags),
             ring,
             _subscriber: subscriber,
-            polite: (self.style == Style::Poll).then_some(Polite {
-                board,
-                window: self.work.entries() as u64,
-                sent: 0,
-            }),
+            credit: self.window.as_ref().map(Credit::new),
             size: self.work.size,
         }))
     }
 
-    fn receiver(&self, _index: usize) -> Result<Box<dyn Receiver + '_>> {
+    fn receiver(&self, index: usize) -> Result<Box<dyn Receiver + '_>> {
         let Work {
             size, batch, setup, ..
         } = self.work;
@@ -106,6 +109,8 @@ impl Transport for Ipc {
 
         Ok(Box::new(IpcReceiver {
             batch,
+            index,
+            window: self.window.as_ref(),
             _subscriber: subscriber,
         }))
     }
@@ -122,28 +127,18 @@ pub fn sends(subscriber: &Subscriber, outbox: &Outbox, flags: u16) -> Vec<squeue
         .collect()
 }
 
-/// Not sending more than there is room for.
-struct Polite<'a> {
-    board: &'a Board,
-    window: u64,
-    sent: u64,
-}
-
 struct IpcSender<'a> {
     ring: Ring,
     _subscriber: Subscriber,
     requests: Vec<squeue::Entry>,
-    polite: Option<Polite<'a>>,
+    credit: Option<Credit<'a>>,
     size: usize,
 }
 
 impl Sender for IpcSender<'_> {
     fn send(&mut self, _outbox: &Outbox, count: usize) -> Result<()> {
-        if let Some(polite) = &mut self.polite {
-            polite.sent += count as u64;
-            if polite.sent > polite.window {
-                polite.board.wait_received(polite.sent - polite.window);
-            }
+        if let Some(credit) = &mut self.credit {
+            credit.take(count as u64);
         }
         let size = self.size;
         // SAFETY: the outbox stays, and is not changed before they are done.
@@ -156,114 +151,25 @@ impl Sender for IpcSender<'_> {
     }
 }
 
-struct IpcReceiver {
+struct IpcReceiver<'a> {
     batch: Batch,
+    index: usize,
+    window: Option<&'a Window>,
     _subscriber: Subscriber,
 }
 
-impl Receiver for IpcReceiver {
-    fn receive(&mut self, sink: &mut Sink<'_>) -> Result<()> {
-        while !self.batch.receive(sink)? {
-            std::thread::yield_now();
-        }
-        Ok(())
-    }
-}
-
-/// One request that receives everything, of a channel or of a file.
-pub struct Multishot {
-    ring: Ring,
-    request: squeue::Entry,
-    buffers: Buffers,
-}
-
-impl Multishot {
-    /// Starts the request with `count` provided buffers.
-    pub fn new(mut ring: Ring, request: squeue::Entry, count: usize, size: usize) -> Result<Self> {
-        let buffers = Buffers::new(&ring, count.next_power_of_two(), size)?;
-
-        // SAFETY: the buffers stay for good.
-        unsafe { ring.push(std::slice::from_ref(&request)) };
-        ring.enter(0)?;
-        Ok(Self {
-            ring,
-            request,
-            buffers,
-        })
-    }
-
-    /// Puts into the sink what is there. How many messages and how many other
-    /// completions that were.
-    #[inline]
-    fn reap(&mut self, sink: &mut Sink<'_>) -> Result<(usize, usize)> {
-        let (mut found, mut others, mut over) = (0, 0, false);
-
-        for done in self.ring.completions() {
-            let flags = done.flags();
-
-            if done.user_data() != 0 {
-                result(done.result())?;
-                others += 1;
-                continue;
-            }
-            over |= !cqueue::more(flags);
-            match cqueue::buffer_select(flags) {
-                Some(id) => {
-                    sink.take(self.buffers.get(id, result(done.result())?));
-                    self.buffers.give_back(id);
-                    found += 1;
-                }
-                // It had used up all the buffers; they are coming back.
-                None => ensure!(
-                    done.result() == -libc::ENOBUFS,
-                    "multishot receive: {}",
-                    std::io::Error::from_raw_os_error(-done.result())
-                ),
-            }
-        }
-        if found > 0 {
-            self.buffers.publish();
-        }
-        if over {
-            // SAFETY: the buffers stay for good.
-            unsafe { self.ring.push(std::slice::from_ref(&self.request)) };
-        }
-        Ok((found, others))
-    }
-
-    /// Submits a request whose `user_data` is not 0, if there is one, and waits
-    /// for it and for a message, if that is wanted.
-    ///
-    /// # Safety
-    ///
-    /// What it points at has to be valid until it has completed.
-    pub unsafe fn exchange(
-        &mut self,
-        request: Option<&squeue::Entry>,
-        receive: bool,
-        sink: &mut Sink<'_>,
-    ) -> Result<()> {
-        if let Some(request) = request {
-            // SAFETY: the caller vouches for it.
-            unsafe { self.ring.push(std::slice::from_ref(request)) };
-        }
-        let mut left = usize::from(request.is_some()) + usize::from(receive);
-        while left > 0 {
-            self.ring.enter(left)?;
-            let (found, others) = self.reap(sink)?;
-            left = left.saturating_sub(found + others);
-        }
-        Ok(())
-    }
-}
-
-impl Receiver for Multishot {
+impl Receiver for IpcReceiver<'_> {
     fn receive(&mut self, sink: &mut Sink<'_>) -> Result<()> {
         loop {
-            if self.reap(sink)?.0 > 0 {
+            let found = self.batch.receive(sink)?;
+
+            if found > 0 {
+                if let Some(window) = self.window {
+                    window.took(self.index, found);
+                }
                 return Ok(());
             }
-            self.ring.enter(1)?;
+            std::thread::yield_now();
         }
     }
 }

@@ -18,7 +18,6 @@ pub use ipc::sends;
 
 use self::ipc::Style;
 use self::uring_file::Stream;
-use crate::board::Board;
 use crate::outbox::Outbox;
 use crate::sink::Sink;
 use crate::work::{Fanout, Work};
@@ -28,7 +27,7 @@ use serde::{Deserialize, Serialize};
 /// Made before the processes are forked; each makes its half in itself.
 pub trait Transport {
     /// The sender's half, which sends what is in the outbox.
-    fn sender<'a>(&'a self, board: &'a Board, outbox: &Outbox) -> Result<Box<dyn Sender + 'a>>;
+    fn sender(&self, outbox: &Outbox) -> Result<Box<dyn Sender + '_>>;
 
     /// The half of a receiver, able to receive what is sent from now on.
     fn receiver(&self, index: usize) -> Result<Box<dyn Receiver + '_>>;
@@ -130,23 +129,25 @@ impl Kind {
         )
     }
 
-    /// Whether it can do this work.
-    pub fn can(self, work: &Work) -> bool {
+    /// Why it cannot do this work, if it cannot.
+    pub fn refuses(self, work: &Work) -> Option<&'static str> {
+        let any = work.fanout == Fanout::Any;
+        let one_go = work.size <= libc::PIPE_BUF;
+
         match self {
-            // Readers that share a pipe get messages whole while these are
-            // copied in one go only.
-            Kind::Pipe | Kind::UringPipe | Kind::UringPipeMultishot
-                if work.fanout == Fanout::Any =>
-            {
-                work.size <= libc::PIPE_BUF
+            _ if work.fanout == Fanout::One && work.receivers != 1 => {
+                Some("unicast has one receiver")
             }
-            // A multishot read may end anywhere in a longer message.
-            Kind::UringPipeMultishot => work.size <= libc::PIPE_BUF,
-            // One call for several messages: otherwise the same as `Unix`.
-            Kind::UnixMmsg => work.batch > 1,
-            // Completions have no size, and a sender chooses who gets one.
-            Kind::MsgRing => work.size == 64 && work.fanout != Fanout::Any,
-            _ => true,
+            Kind::Pipe | Kind::UringPipe | Kind::UringPipeMultishot if any && !one_go => {
+                Some("readers that share a pipe get no more than 4 KiB in one piece")
+            }
+            Kind::UringPipeMultishot if !one_go => {
+                Some("a multishot read may end anywhere in more than 4 KiB")
+            }
+            Kind::UnixMmsg if work.batch == 1 => Some("the same as unix, one by one"),
+            Kind::MsgRing if work.size != 64 => Some("a completion has no size"),
+            Kind::MsgRing if any => Some("the sender chooses who gets a completion"),
+            _ => None,
         }
     }
 

@@ -4,7 +4,6 @@
 
 use super::file::call;
 use super::{queues, Receiver, Sender, Transport};
-use crate::board::Board;
 use crate::outbox::Outbox;
 use crate::sink::Sink;
 use crate::work::Work;
@@ -90,7 +89,7 @@ fn queue(number: usize, mut entries: usize, work: &Work) -> Result<OwnedFd> {
 }
 
 impl Transport for Queues {
-    fn sender<'a>(&'a self, _board: &'a Board, _outbox: &Outbox) -> Result<Box<dyn Sender + 'a>> {
+    fn sender(&self, _outbox: &Outbox) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(MqSender {
             queues: &self.queues,
         }))

@@ -4,11 +4,11 @@
 //! message's number and nothing else.
 
 use super::{Receiver, Sender, Transport};
-use crate::board::Board;
 use crate::outbox::Outbox;
 use crate::payload;
 use crate::ring::{result, Ring};
 use crate::sink::Sink;
+use crate::window::{Credit, Window};
 use crate::work::Work;
 use anyhow::{Context, Result};
 use io_uring::types::Fd;
@@ -20,6 +20,7 @@ use std::os::fd::{AsRawFd, RawFd};
 pub struct Rings {
     fds: Vec<RawFd>,
     rings: RefCell<Vec<Option<Ring>>>,
+    window: Window,
     work: Work,
 }
 
@@ -33,20 +34,19 @@ impl Rings {
         Ok(Self {
             fds: rings.iter().map(AsRawFd::as_raw_fd).collect(),
             rings: RefCell::new(rings.into_iter().map(Some).collect()),
+            window: Window::new(work)?,
             work: *work,
         })
     }
 }
 
 impl Transport for Rings {
-    fn sender<'a>(&'a self, board: &'a Board, outbox: &Outbox) -> Result<Box<dyn Sender + 'a>> {
+    fn sender(&self, outbox: &Outbox) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(MsgSender {
             ring: Ring::new(self.work.setup, outbox.batch() * self.fds.len(), 0)?,
             fds: &self.fds,
             requests: Vec::new(),
-            board,
-            window: self.work.entries() as u64,
-            sent: 0,
+            credit: Credit::new(&self.window),
         }))
     }
 
@@ -55,7 +55,11 @@ impl Transport for Rings {
         let ring = ring.context("this ring is used already")?;
 
         ring.enable()?;
-        Ok(Box::new(MsgReceiver { ring }))
+        Ok(Box::new(MsgReceiver {
+            ring,
+            index,
+            window: &self.window,
+        }))
     }
 }
 
@@ -63,17 +67,12 @@ struct MsgSender<'a> {
     ring: Ring,
     fds: &'a [RawFd],
     requests: Vec<squeue::Entry>,
-    board: &'a Board,
-    window: u64,
-    sent: u64,
+    credit: Credit<'a>,
 }
 
 impl Sender for MsgSender<'_> {
     fn send(&mut self, outbox: &Outbox, count: usize) -> Result<()> {
-        self.sent += count as u64;
-        if self.sent > self.window {
-            self.board.wait_received(self.sent - self.window);
-        }
+        self.credit.take(count as u64);
         self.requests.clear();
         for index in 0..count {
             let number = payload::number(outbox.message(index));
@@ -91,21 +90,24 @@ impl Sender for MsgSender<'_> {
     }
 }
 
-struct MsgReceiver {
+struct MsgReceiver<'a> {
     ring: Ring,
+    index: usize,
+    window: &'a Window,
 }
 
-impl Receiver for MsgReceiver {
+impl Receiver for MsgReceiver<'_> {
     fn receive(&mut self, sink: &mut Sink<'_>) -> Result<()> {
         loop {
-            let mut found = false;
+            let mut found = 0;
 
             for done in self.ring.completions() {
                 result(done.result())?;
                 sink.take(&done.user_data().to_ne_bytes());
-                found = true;
+                found += 1;
             }
-            if found {
+            if found > 0 {
+                self.window.took(self.index, found);
                 return Ok(());
             }
             self.ring.enter(1)?;

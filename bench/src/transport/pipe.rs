@@ -4,7 +4,6 @@
 
 use super::file::{pipe, read_all, write_all, Ends};
 use super::{queues, Receiver, Sender, Transport};
-use crate::board::Board;
 use crate::outbox::Outbox;
 use crate::sink::Sink;
 use crate::work::Work;
@@ -30,7 +29,7 @@ impl Pipes {
 }
 
 impl Transport for Pipes {
-    fn sender<'a>(&'a self, _board: &'a Board, _outbox: &Outbox) -> Result<Box<dyn Sender + 'a>> {
+    fn sender(&self, _outbox: &Outbox) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(PipeSender { pipes: &self.pipes }))
     }
 

@@ -3,42 +3,50 @@
 //! A ring in shared memory, with an eventfd for each process that may sleep.
 //!
 //! No system call while nobody sleeps; indices are written once a batch and read
-//! again only when the last value seen does not do; who waits for room is woken
-//! when half of it is free. Messages are copied in and out, as with all others,
+//! again only when the last value seen does not do; what one side writes often is
+//! on no line with what another does; who waits for room is woken when half of it
+//! is free; of receivers that compete each takes several messages at a time, and
+//! one is woken for a batch. Messages are copied in and out, as with all others,
 //! so that a receiver has what the sender cannot change any more.
 
 use super::file::call;
 use super::{Receiver, Sender, Transport};
-use crate::board::Board;
 use crate::outbox::Outbox;
 use crate::shared::{Plain, Shared};
 use crate::sink::Sink;
 use crate::work::{Fanout, Work};
 use anyhow::Result;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
 
-/// Messages taken before others are told.
+/// Most messages taken before others are told.
 const TURN: u64 = 64;
 
+/// A cache line of its own, and the one that processors fetch with it.
 #[repr(C, align(128))]
-struct Line {
+struct Line<T>(T);
+
+/// What one side tells the other.
+#[repr(C)]
+struct Side {
     /// The sender's: messages published. A receiver's: messages it is done with.
     /// Of receivers that compete: messages claimed by any.
-    position: AtomicU64,
+    position: Line<AtomicU64>,
     /// Whether its owner sleeps, or how many of those who compete do.
-    asleep: AtomicU32,
+    asleep: Line<AtomicU32>,
 }
 
 // SAFETY: atomics only.
-unsafe impl Plain for Line {}
+unsafe impl Plain for Side {}
 
 /// The ring.
 pub struct SharedRing {
-    sender: Shared<Line>,
-    receivers: Shared<Line>,
-    /// For competing receivers: position for which a slot is free, or that
-    /// plus one when it is full.
+    sender: Shared<Side>,
+    receivers: Shared<Side>,
+    /// For competing receivers, who are not done in order: the position for which
+    /// a slot is free, or has been since. A line has several, but who is done
+    /// with one is with its neighbours, mostly.
     slots: Shared<AtomicU64>,
     data: Shared<AtomicU64>,
     room: OwnedFd,
@@ -109,6 +117,18 @@ impl SharedRing {
             .cast()
     }
 
+    /// Takes one off the count of competing receivers that sleep, if there is one:
+    /// whoever does so wakes it, or is it.
+    fn uncount_sleeper(&self) -> bool {
+        let asleep = &self.receivers[0].asleep.0;
+
+        asleep
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| {
+                count.checked_sub(1)
+            })
+            .is_ok()
+    }
+
     /// Wakes the sender if it waits for room and half of it is free. `done` is a
     /// receiver's position; of those who compete all count, since the slowest may
     /// be the last to say that it is done.
@@ -117,11 +137,11 @@ impl SharedRing {
         let sender = &self.sender[0];
 
         fence(Ordering::SeqCst);
-        if sender.asleep.load(Ordering::Relaxed) != 0 {
-            let tail = sender.position.load(Ordering::Relaxed);
+        if sender.asleep.0.load(Ordering::Relaxed) != 0 {
+            let tail = sender.position.0.load(Ordering::Relaxed);
             let held = tail.saturating_sub(done.load(Ordering::Relaxed));
 
-            if held <= self.entries / 2 && sender.asleep.swap(0, Ordering::AcqRel) != 0 {
+            if held <= self.entries / 2 && sender.asleep.0.swap(0, Ordering::AcqRel) != 0 {
                 add(&self.room, 1)?;
             }
         }
@@ -130,11 +150,10 @@ impl SharedRing {
 }
 
 impl Transport for SharedRing {
-    fn sender<'a>(&'a self, _board: &'a Board, _outbox: &Outbox) -> Result<Box<dyn Sender + 'a>> {
+    fn sender(&self, _outbox: &Outbox) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(ShmSender {
             ring: self,
             tail: 0,
-            published: 0,
             head: 0,
         }))
     }
@@ -143,7 +162,11 @@ impl Transport for SharedRing {
         let buffer = vec![0; self.work.size];
 
         Ok(match self.work.fanout {
-            Fanout::Any => Box::new(AnyReceiver { ring: self, buffer }),
+            Fanout::Any => Box::new(AnyReceiver {
+                ring: self,
+                tail: 0,
+                buffer,
+            }),
             _ => Box::new(EachReceiver {
                 ring: self,
                 own: &self.receivers[index],
@@ -159,7 +182,6 @@ impl Transport for SharedRing {
 struct ShmSender<'a> {
     ring: &'a SharedRing,
     tail: u64,
-    published: u64,
     /// The slowest receiver, when last looked at.
     head: u64,
 }
@@ -177,7 +199,7 @@ impl ShmSender<'_> {
             self.head = ring
                 .receivers
                 .iter()
-                .map(|line| line.position.load(Ordering::Acquire))
+                .map(|line| line.position.0.load(Ordering::Acquire))
                 .min()
                 .unwrap_or(self.tail);
         }
@@ -187,7 +209,7 @@ impl ShmSender<'_> {
     fn wait_for_room(&mut self) -> Result<()> {
         self.publish()?;
         while !self.has_room() {
-            let asleep = &self.ring.sender[0].asleep;
+            let asleep = &self.ring.sender[0].asleep.0;
 
             asleep.store(1, Ordering::Relaxed);
             fence(Ordering::SeqCst);
@@ -201,24 +223,21 @@ impl ShmSender<'_> {
 
     fn publish(&mut self) -> Result<()> {
         let ring = self.ring;
-        let new = (self.tail - self.published) as u32;
 
-        ring.sender[0].position.store(self.tail, Ordering::Release);
-        self.published = self.tail;
+        ring.sender[0]
+            .position
+            .0
+            .store(self.tail, Ordering::Release);
         fence(Ordering::SeqCst);
         if ring.work.fanout == Fanout::Any {
-            let asleep = &ring.receivers[0].asleep;
-            let woken = asleep.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| {
-                (count > 0).then(|| count - count.min(new))
-            });
-            if let Ok(count) = woken {
-                add(&ring.messages[0], count.min(new).into())?;
+            if ring.uncount_sleeper() {
+                add(&ring.messages[0], 1)?;
             }
             return Ok(());
         }
         for (line, messages) in ring.receivers.iter().zip(&ring.messages) {
-            if line.asleep.load(Ordering::Relaxed) != 0
-                && line.asleep.swap(0, Ordering::AcqRel) != 0
+            if line.asleep.0.load(Ordering::Relaxed) != 0
+                && line.asleep.0.swap(0, Ordering::AcqRel) != 0
             {
                 add(messages, 1)?;
             }
@@ -243,9 +262,6 @@ impl Sender for ShmSender<'_> {
                     outbox.size(),
                 )
             };
-            if ring.work.fanout == Fanout::Any {
-                ring.slots[ring.index(self.tail)].store(self.tail + 1, Ordering::Release);
-            }
             self.tail += 1;
         }
         self.publish()
@@ -255,7 +271,7 @@ impl Sender for ShmSender<'_> {
 /// A receiver of all messages.
 struct EachReceiver<'a> {
     ring: &'a SharedRing,
-    own: &'a Line,
+    own: &'a Side,
     messages: &'a OwnedFd,
     position: u64,
     tail: u64,
@@ -266,7 +282,7 @@ impl EachReceiver<'_> {
     #[inline]
     fn has_message(&mut self) -> bool {
         if self.tail == self.position {
-            self.tail = self.ring.sender[0].position.load(Ordering::Acquire);
+            self.tail = self.ring.sender[0].position.0.load(Ordering::Acquire);
         }
         self.tail != self.position
     }
@@ -275,12 +291,12 @@ impl EachReceiver<'_> {
 impl Receiver for EachReceiver<'_> {
     fn receive(&mut self, sink: &mut Sink<'_>) -> Result<()> {
         while !self.has_message() {
-            self.own.asleep.store(1, Ordering::Relaxed);
+            self.own.asleep.0.store(1, Ordering::Relaxed);
             fence(Ordering::SeqCst);
             if !self.has_message() {
                 sleep(self.messages)?;
             }
-            self.own.asleep.store(0, Ordering::Relaxed);
+            self.own.asleep.0.store(0, Ordering::Relaxed);
         }
         for _ in 0..(self.tail - self.position).min(TURN) {
             // SAFETY: the slot is as long, and stays as it is until we say that
@@ -295,82 +311,83 @@ impl Receiver for EachReceiver<'_> {
             sink.take(&self.buffer);
             self.position += 1;
         }
-        self.own.position.store(self.position, Ordering::Release);
-        self.ring.made_room(&self.own.position)
+        self.own.position.0.store(self.position, Ordering::Release);
+        self.ring.made_room(&self.own.position.0)
     }
 }
 
 /// One of several receivers that share the messages.
 struct AnyReceiver<'a> {
     ring: &'a SharedRing,
+    /// The sender's position when last looked at.
+    tail: u64,
     buffer: Vec<u8>,
 }
 
 impl AnyReceiver<'_> {
-    /// Takes a message, if there is one; its position.
-    fn claim(&mut self) -> Option<u64> {
-        let next = &self.ring.receivers[0].position;
-        let mut position = next.load(Ordering::Relaxed);
+    /// Takes messages, if there are any: their positions.
+    fn claim(&mut self) -> Option<Range<u64>> {
+        let next = &self.ring.receivers[0].position.0;
+        let mut first = next.load(Ordering::Relaxed);
 
         loop {
-            let full = self.ring.slots[self.ring.index(position)].load(Ordering::Acquire);
-            if full == position + 1 {
-                match next.compare_exchange_weak(
-                    position,
-                    position + 1,
-                    Ordering::AcqRel,
-                    Ordering::Relaxed,
-                ) {
-                    Ok(_) => return Some(position),
-                    Err(now) => position = now,
-                }
-                continue;
+            if first >= self.tail {
+                self.tail = self.ring.sender[0].position.0.load(Ordering::Acquire);
             }
-            let now = next.load(Ordering::Relaxed);
-            if now == position {
+            if first >= self.tail {
                 return None;
             }
-            position = now;
+            let end = self.tail.min(first + TURN);
+            match next.compare_exchange_weak(first, end, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Some(first..end),
+                Err(now) => first = now,
+            }
         }
     }
 
-    fn take(&mut self, position: u64, sink: &mut Sink<'_>) -> Result<()> {
-        // SAFETY: the slot is as long, and ours until we say that it is free.
-        unsafe {
-            std::ptr::copy_nonoverlapping(
-                self.ring.slot(position),
-                self.buffer.as_mut_ptr(),
-                self.buffer.len(),
-            )
-        };
-        self.ring.slots[self.ring.index(position)]
-            .store(position + self.ring.entries, Ordering::Release);
-        sink.take(&self.buffer);
-        self.ring.made_room(&self.ring.receivers[0].position)
+    /// Sleeps until there are messages, and takes some.
+    fn wait(&mut self) -> Result<Range<u64>> {
+        loop {
+            self.ring.receivers[0]
+                .asleep
+                .0
+                .fetch_add(1, Ordering::AcqRel);
+            fence(Ordering::SeqCst);
+            if let Some(claimed) = self.claim() {
+                if !self.ring.uncount_sleeper() {
+                    // The sender has just woken us.
+                    sleep(&self.ring.messages[0])?;
+                }
+                return Ok(claimed);
+            }
+            sleep(&self.ring.messages[0])?;
+            if let Some(claimed) = self.claim() {
+                return Ok(claimed);
+            }
+        }
     }
 }
 
 impl Receiver for AnyReceiver<'_> {
     fn receive(&mut self, sink: &mut Sink<'_>) -> Result<()> {
-        loop {
-            if let Some(position) = self.claim() {
-                return self.take(position, sink);
-            }
-            let asleep = &self.ring.receivers[0].asleep;
+        let claimed = match self.claim() {
+            Some(claimed) => claimed,
+            None => self.wait()?,
+        };
 
-            asleep.fetch_add(1, Ordering::AcqRel);
-            fence(Ordering::SeqCst);
-            if let Some(position) = self.claim() {
-                let up = asleep.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| {
-                    count.checked_sub(1)
-                });
-                if up.is_err() {
-                    // The sender has just woken us.
-                    sleep(&self.ring.messages[0])?;
-                }
-                return self.take(position, sink);
-            }
-            sleep(&self.ring.messages[0])?;
+        for position in claimed {
+            // SAFETY: the slot is as long, and ours until we say that it is free.
+            unsafe {
+                std::ptr::copy_nonoverlapping(
+                    self.ring.slot(position),
+                    self.buffer.as_mut_ptr(),
+                    self.buffer.len(),
+                )
+            };
+            self.ring.slots[self.ring.index(position)]
+                .store(position + self.ring.entries, Ordering::Release);
+            sink.take(&self.buffer);
         }
+        self.ring.made_room(&self.ring.receivers[0].position.0)
     }
 }

@@ -4,7 +4,6 @@
 
 use super::file::{call, seqpacket, Ends};
 use super::{queues, Receiver, Sender, Transport};
-use crate::board::Board;
 use crate::outbox::Outbox;
 use crate::sink::Sink;
 use crate::work::Work;
@@ -35,7 +34,7 @@ impl Sockets {
 }
 
 impl Transport for Sockets {
-    fn sender<'a>(&'a self, _board: &'a Board, outbox: &Outbox) -> Result<Box<dyn Sender + 'a>> {
+    fn sender(&self, outbox: &Outbox) -> Result<Box<dyn Sender + '_>> {
         Ok(if self.mmsg {
             Box::new(MmsgSender {
                 pairs: &self.pairs,

@@ -2,15 +2,15 @@
 
 //! Pipes and sockets by way of io_uring.
 //!
-//! Requests of one batch that had to wait could overtake each other. So a batch
-//! is submitted where there is room for all of it, and else message by message;
-//! of a batch of receives only the first waits.
+//! Requests of one batch that had to wait could overtake each other. So a batch is
+//! submitted as it is where there is room for all of it, and else as a chain, or
+//! message by message where one may be written in part; of a batch of receives
+//! only the first waits.
 
 use super::batch::Batch;
 use super::file::{call, pipe, send_buffer, seqpacket, truesize, Ends};
-use super::ipc::Multishot;
 use super::{queues, Receiver, Sender, Transport};
-use crate::board::Board;
+use crate::multishot::Multishot;
 use crate::outbox::Outbox;
 use crate::provided::GROUP;
 use crate::ring::{result, Ring};
@@ -100,7 +100,7 @@ impl Files {
 }
 
 impl Transport for Files {
-    fn sender<'a>(&'a self, _board: &'a Board, outbox: &Outbox) -> Result<Box<dyn Sender + 'a>> {
+    fn sender(&self, outbox: &Outbox) -> Result<Box<dyn Sender + '_>> {
         let requests: Vec<_> = self
             .files
             .iter()
@@ -112,9 +112,20 @@ impl Transport for Files {
             })
             .collect();
 
+        let chains = requests
+            .iter()
+            .enumerate()
+            .map(|(index, request)| match (index + 1) % outbox.batch() {
+                0 => request.clone(),
+                _ => request.clone().flags(squeue::Flags::IO_LINK),
+            })
+            .collect();
+
         Ok(Box::new(FileSender {
             ring: Ring::new(self.work.setup, requests.len(), 0)?,
             requests,
+            chains,
+            in_one_piece: self.stream == Stream::Unix || outbox.size() <= libc::PIPE_BUF,
             rooms: self
                 .files
                 .iter()
@@ -215,6 +226,10 @@ struct FileSender<'a> {
     ring: Ring,
     /// Of one file after the other.
     requests: Vec<squeue::Entry>,
+    /// The same, each waiting for the one before it in the same file.
+    chains: Vec<squeue::Entry>,
+    /// Whether a message is never written in part.
+    in_one_piece: bool,
     rooms: Vec<Room<'a>>,
     stream: Stream,
 }
@@ -243,16 +258,22 @@ impl FileSender<'_> {
 
 impl Sender for FileSender<'_> {
     fn send(&mut self, outbox: &Outbox, count: usize) -> Result<()> {
-        let mut room = count == outbox.batch();
+        let whole = count == outbox.batch();
+        let mut room = whole;
 
         for file in &mut self.rooms {
             room = room && file.take(count)?;
         }
-        if room {
+        if room || whole && self.in_one_piece {
             let size = outbox.size();
+            let requests = if room { &self.requests } else { &self.chains };
+
+            if !room {
+                self.rooms.iter_mut().for_each(|file| file.free = 0);
+            }
             // SAFETY: the outbox stays, and is not changed before they are done.
             return unsafe {
-                self.ring.run(&self.requests, |done| {
+                self.ring.run(requests, |done| {
                     ensure!(result(done.result())? == size, "written in part");
                     Ok(())
                 })
@@ -273,7 +294,7 @@ struct FileReceiver {
 
 impl Receiver for FileReceiver {
     fn receive(&mut self, sink: &mut Sink<'_>) -> Result<()> {
-        while !self.batch.receive(sink)? {}
+        while self.batch.receive(sink)? == 0 {}
         Ok(())
     }
 }
