@@ -33,6 +33,8 @@ struct shared {
 	__u32 reader;		/* its id */
 };
 
+#define revoke_data	_test_data_revoke
+
 FIXTURE_VARIANT(revoke)
 {
 	unsigned int setup;	/* of the reader's ring */
@@ -107,7 +109,7 @@ static int receive_all(struct ring *ring)
 }
 
 static void read_as_stranger(struct __test_metadata *_metadata,
-			     FIXTURE_DATA(revoke) *self, unsigned int setup,
+			     struct revoke_data *self, unsigned int setup,
 			     int want)
 {
 	struct shared *shared = self->shared;
@@ -137,7 +139,7 @@ static void read_as_stranger(struct __test_metadata *_metadata,
 }
 
 /* Wait until the first message's last byte has come. */
-static bool has_begun(FIXTURE_DATA(revoke) *self)
+static bool has_begun(struct revoke_data *self)
 {
 	unsigned long long until = now_ms() + PATIENCE_MS;
 
@@ -147,7 +149,7 @@ static bool has_begun(FIXTURE_DATA(revoke) *self)
 	return true;
 }
 
-static int take_right_away(FIXTURE_DATA(revoke) *self, bool by_mode)
+static int take_right_away(struct revoke_data *self, bool by_mode)
 {
 	if (!by_mode)
 		return ipc_detach(&self->ring, self->shared->reader);
