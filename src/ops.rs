@@ -204,17 +204,17 @@ unsafe extern "C" fn prep(
         Err(EBADF)
     } else if req.has_personality() {
         Err(EINVAL)
-    } else if req.opcode() == uapi::OP_SEND {
-        prepare_send(req, sqe)
     } else {
-        prepare_recv(req, sqe)
+        req.keep_credentials();
+        if req.opcode() == uapi::OP_SEND {
+            prepare_send(req, sqe)
+        } else {
+            prepare_recv(req, sqe)
+        }
     };
 
     match result {
-        Ok(()) => {
-            req.keep_credentials();
-            0
-        }
+        Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
 }
