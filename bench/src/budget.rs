@@ -225,7 +225,7 @@ impl<'a> Check<'a> {
 
         let against = "NOP, batch 16";
 
-        self.kept("RFC ABI: send, batch 16", send, against, nop, 1.5, 1.82);
+        self.kept("RFC ABI: send, batch 16", send, against, nop, 1.5, 1.76);
         self.kept(
             "RFC ABI: empty receive, batch 16",
             empty,
@@ -244,7 +244,7 @@ impl<'a> Check<'a> {
 
         let against = "NOP, batch 16";
 
-        self.kept("send alone, batch 16", send, against, nop, 1.45, 1.82);
+        self.kept("send alone, batch 16", send, against, nop, 1.45, 1.76);
         self.kept("multishot drain alone", drain, against, nop, 1.3, 1.57);
         Ok(())
     }
@@ -287,7 +287,7 @@ impl<'a> Check<'a> {
         let uring_multishot = trips(Way::UringPipeMultishot)?;
         let what = "ping-pong, waiting receives";
 
-        self.kept(what, ours, "io_uring on pipes", uring, 0.82, 0.93);
+        self.kept(what, ours, "io_uring on pipes", uring, 0.82, 0.925);
         let against = "io_uring on pipes, multishot reads";
 
         self.shown(what, ours, against, uring_multishot);

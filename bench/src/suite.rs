@@ -4,7 +4,7 @@
 
 use crate::alone::{Part, Request};
 use crate::clock::Clock;
-use crate::cpu::Placement;
+use crate::cpu::{self, Placement};
 use crate::flood::{flood, Effort};
 use crate::latency::Percentiles;
 use crate::pingpong::ping_pong;
@@ -53,10 +53,20 @@ enum Item {
 
 impl Item {
     /// Why it is not measured on this clock, if it is not, and of what that is so:
-    /// there is no such thing, or who waits by looking again and again executes
+    /// there is no such thing, or kernel threads that poll outnumber the CPUs by so
+    /// much that it takes minutes, or who waits by looking again and again executes
     /// instructions that say how long that was.
-    fn is_left_out(&self, clock: Clock) -> Option<String> {
+    fn is_left_out(&self, clock: Clock, cpus: usize) -> Option<String> {
         let (kind, work, pace) = match self {
+            // Others deliver to a ring while its process sends, and not when it
+            // asks.
+            Item::Alone(Request::MultishotDrain, part) if part.setup != Setup::DeferTaskrun => {
+                return Some(format!(
+                    "{}, {}: messages are delivered before it is timed",
+                    Request::MultishotDrain.name(),
+                    part.setup.name()
+                ));
+            }
             Item::Alone(..) => return None,
             Item::Throughput(kind, work) => (kind, work, None),
             Item::Latency(kind, work, pace) => (kind, work, Some(pace)),
@@ -73,6 +83,13 @@ impl Item {
             return Some(format!(
                 "{}: a completion has no room for the time a message was due",
                 kind.name()
+            ));
+        }
+        if kind.has_rings() && work.setup == Setup::SqPoll && work.receivers + 1 > 2 * cpus {
+            return Some(format!(
+                "{}: more than {} kernel threads that poll, on {cpus} CPUs",
+                work.setup.name(),
+                2 * cpus
             ));
         }
         if clock == Clock::Wall {
@@ -117,11 +134,11 @@ impl Plan {
     }
 
     /// What is measured, and a line for each reason not to measure the rest.
-    fn items(&self, clock: Clock) -> (Vec<Item>, Vec<String>) {
+    fn items(&self, clock: Clock, cpus: usize) -> (Vec<Item>, Vec<String>) {
         let (mut items, mut left_out) = (Vec::new(), Vec::<(String, usize)>::new());
 
         for item in self.all_items() {
-            let Some(line) = item.is_left_out(clock) else {
+            let Some(line) = item.is_left_out(clock, cpus) else {
                 items.push(item);
                 continue;
             };
@@ -230,7 +247,7 @@ impl Plan {
         mut save: impl FnMut(&Results) -> Result<()>,
     ) -> Result<Results> {
         let clock = Clock::here();
-        let (items, left_out) = self.items(clock);
+        let (items, left_out) = self.items(clock, cpu::allowed()?.len());
         let place = Placement::apart()?;
         let mut results = Results::new(command, clock, left_out);
         let mut progress = Progress::new(items.len());
@@ -356,7 +373,7 @@ mod tests {
             sizes: vec![64, 32768],
             receivers: vec![1, 4],
             batches: vec![1, 16],
-            setups: vec![Setup::Plain],
+            setups: vec![Setup::Plain, Setup::SqPoll],
             all: true,
             effort: Effort {
                 rounds: 1,
@@ -377,7 +394,7 @@ mod tests {
             (Clock::Wall, true, true),
             (Clock::Instructions, false, false),
         ] {
-            let (items, left_out) = plan.items(clock);
+            let (items, left_out) = plan.items(clock, 2);
             let counts: usize = left_out
                 .iter()
                 .map(|line| {
@@ -386,6 +403,14 @@ mod tests {
                 })
                 .sum();
             let has = |is: fn(&Item) -> bool| items.iter().any(is);
+            let polled = |item: &Item| match item {
+                Item::Throughput(kind, work) if kind.has_rings() => work.setup == Setup::SqPoll,
+                _ => false,
+            };
+            let crowd = |item: &Item| match item {
+                Item::Throughput(_, work) => work.receivers == 4,
+                _ => false,
+            };
 
             assert_eq!(items.len() + counts, all, "{left_out:#?}");
             assert_eq!(
@@ -396,6 +421,8 @@ mod tests {
                 has(|item| matches!(item, Item::Latency(_, _, Pace::Rated(_)))),
                 is_rated
             );
+            assert!(items.iter().any(polled) && items.iter().any(crowd));
+            assert!(!items.iter().any(|item| polled(item) && crowd(item)));
         }
     }
 
