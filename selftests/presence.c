@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "channel_fixture.h"
@@ -98,6 +99,44 @@ TEST_F(channel, others_come_and_go)
 	/* Sending by the channel's id is no coming. */
 	EXPECT_EQ(4, ipc_send_u32(ring, self->id, 7));
 	EXPECT_EQ(7, next_value(ring, watch.id));
+	EXPECT_EQ(-EAGAIN, next_value(ring, watch.id));
+}
+
+/* However ATTACH fails, nobody has come. */
+TEST_F(channel, who_cannot_attach_has_not_come)
+{
+	struct io_uring_ipc_channel_attach *arg, wrong = {
+		.channel_id = self->id,
+		.flags = IOIPC_SUB_RECV | IOIPC_SUB_REPLAY | IOIPC_SUB_LOSSY,
+	};
+	struct ring *ring = &self->ring;
+	struct sub watch, other;
+	struct rlimit old, none;
+
+	ASSERT_EQ(0, ipc_attach(ring, &watch, self->id, WATCH));
+	/* The answer cannot be written. */
+	arg = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, arg);
+	arg->channel_id = self->id;
+	arg->flags = IOIPC_SUB_SEND;
+	ASSERT_EQ(0, mprotect(arg, 4096, PROT_READ));
+	EXPECT_EQ(-EFAULT, ipc_attach_arg(ring, arg));
+	munmap(arg, 4096);
+	/* There is no descriptor. */
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
+	none = old;
+	none.rlim_cur = 0;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	EXPECT_EQ(-EMFILE, ipc_attach(ring, &other, self->id, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
+	/* It does not fit the channel. */
+	if (!(variant->flags & IOIPC_F_BROADCAST))
+		EXPECT_EQ(-EINVAL, ipc_attach_arg(ring, &wrong));
+	EXPECT_EQ(-EAGAIN, next_value(ring, watch.id));
+	EXPECT_EQ(0, fdinfo_value(watch.fd, NOTICES));
+	ASSERT_EQ(0, ipc_attach(ring, &other, self->id, IOIPC_SUB_SEND));
+	EXPECT_EQ(0, next_notice(ring, watch.id, JOIN, other.id));
 	EXPECT_EQ(-EAGAIN, next_value(ring, watch.id));
 }
 

@@ -251,7 +251,8 @@ struct io_uring_ipc_channel_create {
  * -ENOSPC: the channel has as many subscribers as it may (the module's parameter
  *          max_subscribers; see also EVENTS), or all ids are in use.
  * -EMFILE: the ring has RLIMIT_NOFILE subscribers, or the process as many files.
- * -ENOMEM: the caller's memory cgroup has no room.
+ * -ENOMEM: the caller's memory cgroup or RLIMIT_MEMLOCK has no room: a page for each
+ *          subscriber, until the last descriptor of it is closed, and those of notices.
  *
  * What poll(2) of @channel_fd says, as far as the subscriber has the right:
  *
