@@ -560,6 +560,7 @@ TEST_F(ring, memlock_after_failures)
 /* Each subscriber is charged to who attaches it, by the page. */
 TEST_F(ring, memlock_of_subscribers)
 {
+	uid_t user = own_user();
 	struct sub sub, last = {};
 	struct ring ring;
 	unsigned int n;
@@ -571,7 +572,7 @@ TEST_F(ring, memlock_of_subscribers)
 	pid = child_start();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		OPEN_AS(54326, MIB);
+		OPEN_AS(user, MIB);
 		for (n = 0; n < MIB / 4096 + 1; n++) {
 			ret = ipc_attach(&ring, &sub, id, IOIPC_SUB_BOTH);
 			if (ret)
@@ -593,6 +594,7 @@ TEST_F(ring, memlock_of_subscribers)
 /* Notices that are not read are charged to those who come and go. */
 TEST_F(ring, memlock_of_notices)
 {
+	uid_t user = own_user();
 	enum { ENOUGH = 8192 };
 	struct sub reader, sub;
 	struct ring ring;
@@ -603,7 +605,7 @@ TEST_F(ring, memlock_of_notices)
 	pid = child_start();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		OPEN_AS(54327, MIB / 4);
+		OPEN_AS(user, MIB / 4);
 		ASSERT_EQ(0, ipc_create(&ring, &id, 0, 4, 4));
 		ASSERT_EQ(0, ipc_attach(&ring, &reader, id,
 					IOIPC_SUB_RECV | IOIPC_SUB_EVENTS));
