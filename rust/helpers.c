@@ -265,7 +265,7 @@ int helper_charge_memlock(size_t nr_pages, void **user)
 	long old;
 
 	*user = NULL;
-	if (capable(CAP_IPC_LOCK))
+	if (ns_capable_noaudit(&init_user_ns, CAP_IPC_LOCK))
 		return 0;
 
 	limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;

@@ -69,8 +69,8 @@ impl WaitQueue {
     pub(crate) fn is_active(&self) -> bool {
         let head = self.head.get();
 
-        // SAFETY: By the type's invariant the list is there. Others may change the list meanwhile, so its first
-        // pointer is read as a volatile, and only compared.
+        // SAFETY: By the type's invariant the list is there. Others may change it meanwhile, so its
+        // first pointer is read as a volatile, and only compared.
         unsafe {
             let list = &raw mut (*head).head;
 

@@ -413,7 +413,7 @@ TEST_F(ring, memlock_is_per_user)
 	EXPECT_EQ(0, create_mib(&self->ring, &id, 8));
 }
 
-/* Users of a channel do not pay, and do not get anything back either. */
+/* Users of a channel do not pay for it, and get nothing back for it either. */
 TEST_F(ring, memlock_of_the_creator)
 {
 	uid_t user = own_user();

@@ -105,13 +105,14 @@ TEST_F(channel, others_come_and_go)
 /* However ATTACH fails, nobody has come. */
 TEST_F(channel, who_cannot_attach_has_not_come)
 {
+	enum { LIMIT = 64 };
 	struct io_uring_ipc_channel_attach *arg, wrong = {
 		.channel_id = self->id,
 		.flags = IOIPC_SUB_RECV | IOIPC_SUB_REPLAY | IOIPC_SUB_LOSSY,
 	};
 	struct ring *ring = &self->ring;
 	struct sub watch, other;
-	struct rlimit old, none;
+	struct rlimit old, few;
 
 	ASSERT_EQ(0, ipc_attach(ring, &watch, self->id, WATCH));
 	/* The answer cannot be written. */
@@ -123,12 +124,15 @@ TEST_F(channel, who_cannot_attach_has_not_come)
 	ASSERT_EQ(0, mprotect(arg, 4096, PROT_READ));
 	EXPECT_EQ(-EFAULT, ipc_attach_arg(ring, arg));
 	munmap(arg, 4096);
-	/* There is no descriptor. */
+	/* There is no descriptor, of as many as the ring may have and more. */
 	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
-	none = old;
-	none.rlim_cur = 0;
-	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	few = old;
+	few.rlim_cur = LIMIT;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &few));
+	while (dup(watch.fd) >= 0)
+		;
 	EXPECT_EQ(-EMFILE, ipc_attach(ring, &other, self->id, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, close_range(LIMIT / 2, LIMIT - 1, 0));
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
 	/* It does not fit the channel. */
 	if (!(variant->flags & IOIPC_F_BROADCAST))

@@ -130,7 +130,7 @@ static void read_as_stranger(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, ipc_attach(&ring, &sub, self->id, IOIPC_SUB_RECV));
 	shared->reader = sub.id;
 	gate_open(&shared->attached);
-	gate_wait(&shared->filled);
+	ASSERT_EQ(0, gate_wait(&shared->filled));
 	prep_recv_select(&ring, sub.id, GROUP, 0, IOIPC_RECV_MULTISHOT, 1);
 	EXPECT_EQ(want, receive_all(&ring));
 	gate_open(&shared->done);

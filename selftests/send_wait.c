@@ -9,7 +9,6 @@
 #define PAIR_TEST_SENDER
 #include "pair_fixture.h"
 
-
 static void send_value(struct ring *ring, __u32 id, const __u32 *value,
 		       __u16 flags)
 {

@@ -6,7 +6,6 @@
 #include "pair_fixture.h"
 #include "ring_fixture.h"
 
-
 /* How many threads io-wq has made for this process. */
 static int io_wq_workers(void)
 {
@@ -33,7 +32,6 @@ static int io_wq_workers(void)
 	return n;
 }
 
-/* Submit a receive that has to wait. */
 TEST_F(pair, empty_is_eagain_without_wait)
 {
 	__u32 value;

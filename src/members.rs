@@ -178,7 +178,8 @@ impl Members {
             .filter(|member| member.service.lossy)
     }
 
-    /// The receiver with the lowest cursor of those that hold senders up, if that is lower than `position`.
+    /// The receiver with the lowest cursor of those that hold senders up, if that is lower than
+    /// `position`.
     pub(crate) fn slowest_before(&self, position: u64) -> Option<u32> {
         self.entries
             .iter()

@@ -375,14 +375,12 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     /// As [`Self::find`], for a multishot receive that has found nothing just now.
     #[inline(never)]
     fn find_late(self, flags: IssueFlags<'_>) -> Result<Option<Item>> {
-        if self.channel().is_destroyed() {
-            return self.find_last();
-        }
-        if !flags.is_woken_multishot() {
+        if flags.is_woken_multishot() {
+            // Nobody asks `poll` after this turn.
+            self.channel().sleep_for_message(self.member());
+        } else if !self.channel().is_destroyed() {
             return Ok(None);
         }
-        // Nobody asks `poll` after this turn.
-        self.channel().sleep_for_message(self.member());
         self.find()
     }
 

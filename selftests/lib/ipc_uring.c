@@ -14,7 +14,6 @@
 #include "ipc_uring.h"
 #include "process.h"
 
-
 static int enter(struct ring *ring, unsigned int submit, unsigned int wait,
 		 unsigned int flags)
 {

@@ -252,7 +252,9 @@ struct io_uring_ipc_channel_create {
  *          max_subscribers; see also EVENTS), or all ids are in use.
  * -EMFILE: the ring has RLIMIT_NOFILE subscribers, or the process as many files.
  * -ENOMEM: the caller's memory cgroup or RLIMIT_MEMLOCK has no room: a page for each
- *          subscriber, until the last descriptor of it is closed, and those of notices.
+ *          subscriber, until the last descriptor of it is closed; and where more
+ *          notices have to be kept from now on (see EVENTS), the places of all, up to
+ *          2.5 MiB, until there are more again or nobody is told any more.
  *
  * What poll(2) of @channel_fd says, as far as the subscriber has the right:
  *
@@ -351,7 +353,7 @@ struct io_uring_ipc_msg_hdr {
  * @tail:		the next position to be claimed by a sender; positions
  *			count up for ever, slot = position & @ring_mask
  * @head:		the oldest position still held; what is below it may
- *			be overwritten. Senders advance it when they need room
+ *			be overwritten. It goes up when somebody needs room
  * @version:		IOIPC_RING_VERSION
  * @ring_entries:	slots
  * @ring_mask:		@ring_entries - 1
