@@ -6,7 +6,7 @@
 //! standard output, a line each; where it has to wait for the test, it reads a
 //! line from its standard input.
 
-use crate::cases::requests;
+use crate::cases::{requests, woken};
 use crate::harness;
 use anyhow::{bail, ensure, Context, Result};
 use io_uring_ipc::{abi, failed_with, ChannelConfig, InFlight, Kind, Message, Request, Ring};
@@ -190,9 +190,9 @@ fn echo(ring: &Ring, there: u64, back: u64, count: u64) -> Result<()> {
             if !failed_with(&result, EMPTY) {
                 break result?;
             }
-            input.wait(true, false, LIMIT)?;
+            woken(&input, true, false, LIMIT)?;
         };
-        output.wait(false, true, LIMIT)?;
+        woken(&output, false, true, LIMIT)?;
         output.send(Message::new(&buffer[..len]))?;
     }
     Ok(())

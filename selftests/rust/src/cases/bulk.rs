@@ -2,7 +2,7 @@
 
 //! Many messages, from and to several threads, each with a ring of its own.
 
-use super::{of_kind, Cases};
+use super::{of_kind, woken, Cases};
 use crate::harness::same;
 use anyhow::{anyhow, bail, ensure, Context, Result};
 use io_uring_ipc::{abi, failed_with, ChannelConfig, Kind, Message, Ring, Setup, Subscriber};
@@ -36,9 +36,7 @@ fn send_all(sender: &Subscriber<'_>, numbers: std::ops::Range<u64>) -> Result<()
         let result = sender.send_batch(&rest[..rest.len().min(BATCH)]);
 
         if failed_with(&result, FULL) {
-            sender
-                .wait(false, true, LIMIT)
-                .context("waiting for room")?;
+            woken(sender, false, true, LIMIT).context("waiting for room")?;
         } else {
             rest = &rest[result?..];
         }
@@ -54,9 +52,7 @@ fn send_end(sender: &Subscriber<'_>, target: u32) -> Result<()> {
         if !failed_with(&result, FULL) {
             return Ok(result?);
         }
-        sender
-            .wait(false, true, LIMIT)
-            .context("waiting for room")?;
+        woken(sender, false, true, LIMIT).context("waiting for room")?;
     }
 }
 
@@ -69,8 +65,7 @@ fn recv_all(receiver: &Subscriber<'_>) -> Result<Vec<u64>> {
         let result = receiver.recv_batch(&mut buffers);
 
         if failed_with(&result, EMPTY) {
-            receiver
-                .wait(true, false, LIMIT)
+            woken(receiver, true, false, LIMIT)
                 .with_context(|| format!("waiting after {} messages", numbers.len()))?;
             continue;
         }

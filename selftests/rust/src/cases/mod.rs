@@ -18,8 +18,9 @@ mod waiting_bulk;
 mod waiting_ends;
 
 use crate::harness::{fails, same, Case, Run};
-use anyhow::{Context, Result};
-use io_uring_ipc::{abi, ChannelConfig, Kind, Message, Subscriber, EMPTY};
+use anyhow::{ensure, Context, Result};
+use io_uring_ipc::{abi, ChannelConfig, Events, Kind, Message, Subscriber, EMPTY};
+use std::time::{Duration, Instant};
 
 /// Every test.
 pub fn all() -> Vec<Case> {
@@ -91,6 +92,21 @@ fn send_numbers(sender: &Subscriber<'_>, numbers: impl IntoIterator<Item = u64>)
             .with_context(|| format!("sending number {number}"))?;
     }
     Ok(())
+}
+
+/// Sleeps as [`Subscriber::wait`] does, and has to be woken: when its time is up poll(2) looks once
+/// more, and finds what nobody has woken it for.
+pub fn woken(
+    subscriber: &Subscriber<'_>,
+    readable: bool,
+    writable: bool,
+    limit: Duration,
+) -> Result<Events> {
+    let begin = Instant::now();
+    let events = subscriber.wait(readable, writable, limit)?;
+
+    ensure!(begin.elapsed() < limit, "nobody has woken it: {events:?}");
+    Ok(events)
 }
 
 /// Receives one number.

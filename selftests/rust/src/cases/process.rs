@@ -2,7 +2,7 @@
 
 //! Several processes and users.
 
-use super::{expect_empty, expect_numbers, send_numbers, some_key, Cases};
+use super::{expect_empty, expect_numbers, send_numbers, some_key, woken, Cases};
 use crate::harness::{fails, same};
 use crate::helper::{open_to_all, Helper, NOBODY};
 use anyhow::{ensure, Result};
@@ -167,7 +167,7 @@ fn echo(setup: Setup) -> Result<()> {
         let content = vec![number as u8; number as usize * 13];
 
         sender.send(Message::new(&content))?;
-        receiver.wait(true, false, LIMIT)?;
+        woken(&receiver, true, false, LIMIT)?;
         let len = receiver.recv(&mut buffer)?;
         ensure!(buffer[..len] == content[..], "message {number} changed");
     }
@@ -187,7 +187,7 @@ fn process_end(setup: Setup) -> Result<()> {
     // Killed, so that nobody but the kernel can tidy up.
     drop(owner);
 
-    same("event", receiver.wait(false, false, LIMIT)?.ended, true)?;
+    same("event", woken(&receiver, false, false, LIMIT)?.ended, true)?;
     fails("send", sender.send(Message::new(b"x")), ENDED)?;
 
     let rest = receiver.recv(&mut [0; 8]);

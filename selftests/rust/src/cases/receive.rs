@@ -2,7 +2,7 @@
 
 //! What a receiver gets: lengths, flags, the header; and waiting with poll.
 
-use super::{expect_empty, expect_numbers, of_kind, recv_number, send_numbers, Cases};
+use super::{expect_empty, expect_numbers, of_kind, recv_number, send_numbers, woken, Cases};
 use crate::harness::{fails, same};
 use crate::procfs::Sleeper;
 use anyhow::{ensure, Result};
@@ -318,14 +318,18 @@ fn poll_wakes(setup: Setup) -> Result<()> {
                 here.asleep()?;
                 send_numbers(&sender, [0])?;
                 going.send(Sleeper::me())?;
-                same("room", sender.wait(false, true, LIMIT)?.writable, true)?;
+                same("room", woken(&sender, false, true, LIMIT)?.writable, true)?;
                 send_numbers(&sender, [1])?;
                 going.send(Sleeper::me())?;
-                same("end", sender.wait(false, false, LIMIT)?.ended, true)
+                same("end", woken(&sender, false, false, LIMIT)?.ended, true)
             });
 
             for number in 0..2 {
-                same("message", receiver.wait(true, false, LIMIT)?.readable, true)?;
+                same(
+                    "message",
+                    woken(&receiver, true, false, LIMIT)?.readable,
+                    true,
+                )?;
                 goes.recv()?.asleep()?;
                 same("number", recv_number(&receiver)?, number)?;
             }
