@@ -254,7 +254,7 @@ TEST_F(memcg, creator_pays)
 /* Who attaches pays for what that takes: not much, but nobody counts it. */
 TEST_F(memcg, subscribers_are_their_own)
 {
-	enum { CHANNELS = 8, EACH = 1000, LEAST = 700 };
+	enum { CHANNELS = 8, EACH = 500, LEAST = 700 };
 	struct rlimit many = { CHANNELS * EACH + 64, CHANNELS * EACH + 64 };
 	unsigned long long a, b;
 	__u32 id[CHANNELS];
