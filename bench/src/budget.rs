@@ -232,7 +232,7 @@ impl<'a> Check<'a> {
             against,
             nop,
             1.25,
-            1.54,
+            1.53,
         );
         Ok(())
     }
@@ -245,7 +245,7 @@ impl<'a> Check<'a> {
         let against = "NOP, batch 16";
 
         self.kept("send alone, batch 16", send, against, nop, 1.45, 1.76);
-        self.kept("multishot drain alone", drain, against, nop, 1.3, 1.57);
+        self.kept("multishot drain alone", drain, against, nop, 1.3, 1.45);
         Ok(())
     }
 
@@ -257,14 +257,14 @@ impl<'a> Check<'a> {
         let pipe = self.flood(Way::Pipe, Fanout::One, SIZE, 1)?;
         let what = "unicast, batch 16, multishot";
 
-        self.kept(what, ours, "NOP, batch 16", nop, 2.8, 3.6);
+        self.kept(what, ours, "NOP, batch 16", nop, 2.8, 3.37);
         self.kept(
             what,
             ours,
             "io_uring on a pipe, batch 16",
             uring,
             0.42,
-            0.52,
+            0.51,
         );
         self.shown(what, ours, "io_uring on a pipe, multishot reads", multishot);
         self.reached(what, ours, "write + read on a pipe", pipe, 1.0);
