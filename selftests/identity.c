@@ -249,6 +249,13 @@ FIXTURE_TEARDOWN(shared_thread)
 	ring_close(&self->other);
 }
 
+/* Root's ring, and from there on a user's, which uses the first one's thread. */
+static int share_thread(struct ring *roots, struct ring *ring)
+{
+	return ring_open(roots, RING_SQPOLL) ?: become(USER, GROUP) ?:
+	       ring_open_sharing(ring, roots);
+}
+
 static void queue_linked_send(struct ring *ring, __u32 id, enum way way)
 {
 	prep_nop(ring, WAYS)->flags = IOSQE_IO_LINK;
@@ -264,9 +271,7 @@ TEST_F(shared_thread, is_not_who_submits)
 
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		ASSERT_EQ(0, ring_open(&roots, RING_SQPOLL));
-		ASSERT_EQ(0, become(USER, GROUP));
-		ASSERT_EQ(0, ring_open_sharing(&ring, &roots));
+		ASSERT_EQ(0, share_thread(&roots, &ring));
 		queue_send(&ring, self->id, AT_ONCE);
 		ASSERT_EQ(4, ring_one(&ring));
 		for (way = 0; way < WAYS; way++) {
@@ -305,9 +310,7 @@ TEST_F(shared_thread, gives_no_rights)
 
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		ASSERT_EQ(0, ring_open(&roots, RING_SQPOLL));
-		ASSERT_EQ(0, become(USER, GROUP));
-		ASSERT_EQ(0, ring_open_sharing(&ring, &roots));
+		ASSERT_EQ(0, share_thread(&roots, &ring));
 		queue_send(&ring, self->others_id, AT_ONCE);
 		EXPECT_EQ(-EACCES, ring_one(&ring));
 		for (way = 0; way < WAYS; way++) {
@@ -455,23 +458,6 @@ TEST_F(receiver, cannot_be_forged_by_a_race)
 		ASSERT_EQ(polled ? 0U : USER, hdr.uid);
 	} while (ret || hdr.sender_data != LAST);
 	EXPECT_EQ(0, child_wait(pid));
-}
-
-static pid_t parent_of(pid_t pid)
-{
-	char path[64], line[128];
-	pid_t parent = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	file = fopen(path, "r");
-	if (!file)
-		return -1;
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "PPid: %d", &parent) == 1)
-			break;
-	fclose(file);
-	return parent;
 }
 
 /* From outside one sees whoever is in a container, by other numbers. */

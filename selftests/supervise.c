@@ -23,10 +23,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+
+#include "lib/process.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -46,14 +47,6 @@ static unsigned int results;	/* that the program has told */
 static unsigned int admitted;	/* failures among them */
 static unsigned long long last;	/* when the last result came */
 static int kmsg = -1;
-
-static unsigned long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
-}
 
 static void say(const char *fmt, ...)
 {
@@ -247,26 +240,6 @@ static bool take_output(int fd)
 	if (used == sizeof(buf) - 1)
 		used = 0;
 	return true;
-}
-
-static pid_t parent_of(pid_t pid)
-{
-	char path[64], text[512], *p;
-	ssize_t len;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return 0;
-	len = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (len <= 0)
-		return 0;
-	text[len] = 0;
-	/* pid (name) state parent: the name may contain anything. */
-	p = strrchr(text, ')');
-	return p && strlen(p) > 4 ? atoi(p + 4) : 0;
 }
 
 /* Orphans come to us: kill our children until there are none. */

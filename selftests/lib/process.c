@@ -80,9 +80,10 @@ bool child_ended(pid_t pid)
 	       info.si_pid;
 }
 
-static char state_of(pid_t pid)
+/* State and parent of a process; 0 where it has gone. */
+static char look_at(pid_t pid, pid_t *parent)
 {
-	char path[32], text[512], *name_end;
+	char path[32], text[512], *name_end, state;
 	ssize_t len;
 	int fd;
 
@@ -95,17 +96,27 @@ static char state_of(pid_t pid)
 	if (len <= 0)
 		return 0;
 	text[len] = 0;
-	/* pid (name) state: the name may contain anything. */
+	/* pid (name) state parent: the name may contain anything. */
 	name_end = strrchr(text, ')');
-	return name_end && name_end[1] ? name_end[2] : 0;
+	if (!name_end || sscanf(name_end, ") %c %d", &state, parent) != 2)
+		return 0;
+	return state;
+}
+
+pid_t parent_of(pid_t pid)
+{
+	pid_t parent;
+
+	return look_at(pid, &parent) ? parent : 0;
 }
 
 int asleep_wait(pid_t pid)
 {
+	pid_t parent;
 	int i;
 
 	for (i = 0; i < 10000; i++) {
-		if (state_of(pid) == 'S')
+		if (look_at(pid, &parent) == 'S')
 			return 0;
 		sleep_ms(1);
 	}

@@ -38,6 +38,9 @@ bool child_ended(pid_t pid);
  */
 int asleep_wait(pid_t pid);
 
+/* The parent of any process, 0 where that has gone. */
+pid_t parent_of(pid_t pid);
+
 /* kill -9 and wait. */
 void child_kill(pid_t pid);
 
