@@ -193,13 +193,12 @@ impl Member {
         self.receives.add(-1);
     }
 
-    /// A receive is about to look for messages: it sees what this member was chosen for.
+    /// A receive is about to look for messages: it sees what this member was chosen for. Whether it
+    /// was: then who looks has to hand on what it does not take.
     #[inline(always)]
-    pub(crate) fn receive_looks(&self) {
-        if self.chosen.load_relaxed() != 0 {
-            // litmus: looks
-            self.chosen.take();
-        }
+    pub(crate) fn receive_looks(&self) -> bool {
+        // litmus: looks
+        self.chosen.load_relaxed() != 0 && self.chosen.take()
     }
 
     /// Whether this member was chosen for a message, and none of its receives has looked since.

@@ -185,7 +185,10 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             // Before anything marks the member as sleeping for a receive.
             self.begin_wait();
         }
-        self.member().receive_looks();
+        if command.waits() && self.member().receive_looks() {
+            // So that it ends as one.
+            self.begin_wait();
+        }
         let outcome = match self.check() {
             Err(error) => req.complete(Err(error), 0),
             Ok(()) => match selecting {

@@ -626,13 +626,20 @@ int ipc_park(struct ring *ring, const struct sub *sub, __u32 *value,
 	     __u64 user_data)
 {
 	long long waiting = fdinfo_value(sub->fd, RECEIVES_WAITING);
+	struct io_uring_probe probe = {};
 	int ret;
 
 	if (waiting < 0)
 		return waiting;
 	prep_recv(ring, sub->id, value, 4, IOIPC_RECV_WAIT, user_data);
 	ret = ring_submit(ring);
-	return ret ?: fdinfo_wait(sub->fd, RECEIVES_WAITING, waiting + 1);
+	if (!ret)
+		ret = fdinfo_wait(sub->fd, RECEIVES_WAITING, waiting + 1);
+	/*
+	 * It may be looking once more before it sleeps, in the thread that
+	 * submits, which holds the lock that a register call takes.
+	 */
+	return ret ?: ipc_register(ring, IORING_REGISTER_PROBE, &probe, 0);
 }
 
 short poll_now(int fd)

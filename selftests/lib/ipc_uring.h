@@ -187,7 +187,7 @@ long long fdinfo_value(int fd, const char *name);
 int fdinfo_wait(int fd, const char *name, long long want);
 
 /*
- * Submit a receive of a number that finds none, and see that it waits: 0, or
+ * Submit a receive of a number that finds none, and see that it sleeps: 0, or
  * -errno.
  */
 int ipc_park(struct ring *ring, const struct sub *sub, __u32 *value,

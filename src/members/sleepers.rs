@@ -174,10 +174,13 @@ impl Members {
                 // Pairs with the exchange in `is_chosen()`: a receive that ends sees it, or is seen
                 // to have ended below. litmus: chosen
                 full_barrier();
-                // Who has slept as a receive and is none any more may leave it at having been
-                // told.
-                if entry.wake_for_message(true, asleep) && entry.member.receives() != 0 {
-                    return Some(entry.member.id);
+                let heard = entry.wake_for_message(true, asleep);
+                let member = &entry.member;
+
+                // Who has slept as a receive and is none any more may leave it at having been told,
+                // unless a receive has seen that it was chosen.
+                if heard && (member.receives() != 0 || !member.is_chosen()) {
+                    return Some(member.id);
                 }
             }
         }

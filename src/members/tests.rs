@@ -221,7 +221,8 @@ mod suite {
         assert_eq!(member.is_chosen(), true);
         assert_eq!(member.is_chosen(), false);
         member.chosen.store_relaxed(1);
-        member.receive_looks();
+        assert_eq!(member.receive_looks(), true);
+        assert_eq!(member.receive_looks(), false);
         assert_eq!(member.is_chosen(), false);
         Ok(())
     }
