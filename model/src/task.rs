@@ -20,6 +20,7 @@ use crate::{
     subscriber::Subscriber,
     uapi::{recv_flags, send_flags},
 };
+use checker::thread;
 use kernel::prelude::*;
 use std::{rc::Rc, sync::Arc};
 
@@ -101,6 +102,10 @@ pub(crate) fn poll(subscriber: &Subscriber, interest: u32) -> u32 {
     let armed = PollRequest::new(interest, Some(waiter.clone()));
     let found = subscriber.poll(&armed);
 
+    if found == events::HUP {
+        // The end alone is told to who is to wait for others yet: they must run.
+        thread::yield_now();
+    }
     if found != 0 {
         return found;
     }

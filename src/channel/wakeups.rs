@@ -50,7 +50,8 @@ impl Channel {
     fn wake_receivers(&self, position: u64, target: u32) {
         let mut members = self.members.lock();
 
-        if self.ring.publish_uncovers(position) {
+        // Where this was the last message, all who wait for the end have waited for it.
+        if self.ring.publish_uncovers(position) || self.is_destroyed() {
             members.wake_all(false, &self.asleep);
         } else if target != 0 {
             members.wake(target, &self.asleep);

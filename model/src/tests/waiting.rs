@@ -4,6 +4,7 @@
 //! it waits for sleeps for ever, and the checker sees that nobody runs.
 
 use crate::{
+    channel::Channel,
     delivery::Mode,
     rfl::{
         anon_file::AnonFile,
@@ -98,15 +99,7 @@ fn nobody_sleeps_behind_a_closed_window() {
         let (one, other) = (task::attach(&channel, 2), task::attach(&channel, 3));
         // The first message is for one of the two alone, so that only it is woken.
         let claim = channel.clone();
-        let closes = thread::spawn(move || {
-            let ring: &Ring<_> = claim.ring();
-            let claim_slot = ring.claim().unwrap();
-            let position = claim_slot.position();
-
-            ring.memory().write(position, &[1]);
-            claim_slot.publish(&record(1, 2));
-            claim.published(position, 2);
-        });
+        let closes = thread::spawn(move || close_window(&claim, 2));
         let waits = {
             let other = other.clone();
 
@@ -225,6 +218,56 @@ fn the_end_ends_all_waits() {
 
         channel.destroy();
         assert_eq!(receives.join().unwrap(), Err(EPIPE));
+    });
+}
+
+/// Claims a slot, and publishes a message of value 1 for `target` in it.
+fn close_window(channel: &Channel, target: u32) {
+    let ring: &Ring<_> = channel.ring();
+    let claim = ring.claim().unwrap();
+    let position = claim.position();
+
+    ring.memory().write(position, &[1]);
+    claim.publish(&record(1, target));
+    channel.published(position, target);
+}
+
+/// What was sent before the end comes before it, also behind a slot that is published after it.
+#[test]
+fn the_end_hides_nothing_behind_a_window() {
+    explore_weak(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+        let closes = {
+            let channel = channel.clone();
+
+            thread::spawn(move || close_window(&channel, 0))
+        };
+
+        Send::new(2).run(&sender).unwrap();
+        channel.destroy();
+        let received: Vec<_> =
+            std::iter::from_fn(|| Receive::waiting().run(&receiver).ok()).collect();
+        assert!(received.contains(&2), "{received:?}");
+        closes.join().unwrap();
+    });
+}
+
+/// A multishot receive that waits for the end behind a slot that is for somebody else hears of it.
+#[test]
+fn a_multishot_receive_ends_behind_a_window() {
+    explore_weak(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, other) = (task::attach(&channel, 2), task::attach(&channel, 3));
+        let closes = {
+            let channel = channel.clone();
+
+            thread::spawn(move || close_window(&channel, other.member.id))
+        };
+
+        channel.destroy();
+        assert_eq!(Receive::run_multishot(&receiver, 1), []);
+        closes.join().unwrap();
     });
 }
 
