@@ -3,8 +3,9 @@
 //! What became of every message: the books that the supervisor keeps from all journals.
 //!
 //! A message whose send was acknowledged has to be received exactly once where receivers compete,
-//! and by every receiver that was there in a broadcast; a message for one subscriber by that one
-//! or, when it has left, by nobody. What was still in the ring at the end counts as received: the
+//! and by every receiver that was there in a broadcast, unless it is a lossy one, which has to tell
+//! how many it has not received; a message for one subscriber by that one or, when it has left, by
+//! nobody. What was still in the ring at the end counts as received: the
 //! supervisor takes it out. A send that failed, or was cancelled, is not received by anybody. A
 //! send that its process did not live to hear of may be received or not.
 
@@ -54,7 +55,9 @@ struct Subscriber {
     /// Broadcast: what it has passed over, from and up to.
     gaps: Vec<(u64, u64)>,
     here: bool,
-    drained: bool,
+    lossy: bool,
+    /// How many it has lost, when it has been drained.
+    drained: Option<u64>,
 }
 
 impl Subscriber {
@@ -118,7 +121,7 @@ pub struct Summary {
     pub unknown: u64,
     pub unknown_received: u64,
     pub received: u64,
-    /// For a subscriber that has left, and not received.
+    /// For a subscriber that has left, or is lossy, and not received.
     pub undeliverable: u64,
     /// Taken by receives of which nobody could tell.
     pub untold: u64,
@@ -142,12 +145,12 @@ impl Books {
         entry.broadcast = broadcast;
         entry.witness = witness;
         if witness != 0 {
-            self.attached(witness, channel, 0);
+            self.attached(witness, channel, 0, false);
         }
     }
 
     /// Counts a subscriber of the supervisor's, or of a process.
-    pub fn attached(&mut self, subscriber: u32, channel: u32, cursor: u64) {
+    pub fn attached(&mut self, subscriber: u32, channel: u32, cursor: u64, lossy: bool) {
         self.channels.entry(channel).or_default().subscribers += 1;
         self.subscribers.insert(
             subscriber,
@@ -156,7 +159,8 @@ impl Books {
                 next: cursor,
                 gaps: Vec::new(),
                 here: true,
-                drained: false,
+                lossy,
+                drained: None,
             },
         );
     }
@@ -182,9 +186,10 @@ impl Books {
                 subscriber,
                 channel,
                 cursor,
+                lossy,
             } => {
                 process.subscribers.push(subscriber);
-                self.attached(subscriber, channel, cursor);
+                self.attached(subscriber, channel, cursor, lossy);
             }
             Event::Detaching { subscriber } => self.left(subscriber),
             Event::Sending {
@@ -222,9 +227,9 @@ impl Books {
             Event::Back { buffer } => {
                 process.lent.remove(&buffer);
             }
-            Event::Drained { subscriber } => {
+            Event::Drained { subscriber, lost } => {
                 if let Some(subscriber) = self.subscribers.get_mut(&subscriber) {
-                    subscriber.drained = true;
+                    subscriber.drained = Some(lost);
                 }
             }
             Event::Polled => process.polled = true,
@@ -306,6 +311,9 @@ impl Books {
             .ok_or("no channel")?;
         let other = message.target != 0 && message.target != id;
 
+        if received.has_lost && !subscriber.lossy {
+            return Err(format!("{received:?} by {id}, which cannot lose any"));
+        }
         if subscriber.channel != message.channel || other {
             return Err(format!("{received:?}: {id} has got another one's message"));
         }
@@ -400,28 +408,56 @@ impl Books {
                 continue;
             }
             let mut gaps = std::mem::take(&mut entry.gaps);
+            let lost = entry.drained.filter(|_| entry.here);
 
-            if entry.drained && entry.here && entry.next < end {
+            if lost.is_some() && entry.next < end {
                 gaps.push((entry.next, end));
             }
-            for position in gaps.into_iter().flat_map(|(from, to)| from..to) {
-                let Some(number) = positions.get(&position) else {
-                    continue;
-                };
+            let is_for = |number: &Number| {
                 let target = self
                     .messages
                     .get(&number.sender())
                     .and_then(|life| life.get(number.count() as usize))
                     .map_or(0, |message| message.target);
 
-                if target == 0 || target == subscriber {
+                target == 0 || target == subscriber
+            };
+            let missing: Vec<_> = gaps
+                .into_iter()
+                .flat_map(|(from, to)| from..to)
+                .filter_map(|position| Some((position, *positions.get(&position)?)))
+                .filter(|(_, number)| is_for(number))
+                .collect();
+
+            if !entry.lossy {
+                wrongs.extend(missing.iter().map(|(position, number)| {
+                    format!("{subscriber} has not got {number:?} at {position} of broadcast {id}")
+                }));
+            } else if let Some(lost) = lost {
+                // Nobody else sees where those are that were for it alone.
+                let unseen = Self::unseen(&self.messages, subscriber);
+                let seen = missing.len() as u64;
+
+                if !(seen..=seen + unseen).contains(&lost) {
                     wrongs.push(format!(
-                        "{subscriber} has not got {number:?} at {position} of broadcast {id}"
+                        "{subscriber} of broadcast {id} says that it has lost {lost}: it is \
+                         {seen}, and {unseen} or fewer that were for it alone"
                     ));
                 }
             }
         }
         wrongs.into_iter().for_each(|wrong| self.wrong(wrong));
+    }
+
+    /// How many messages for `target` alone may have been sent that it has not received.
+    fn unseen(messages: &HashMap<(usize, u32), Vec<Message>>, target: u32) -> u64 {
+        messages
+            .values()
+            .flatten()
+            .filter(|message| {
+                message.target == target && message.copies == 0 && message.send != Send::Failed
+            })
+            .count() as u64
     }
 
     /// The end: nobody sends and nobody receives any more.
@@ -452,9 +488,13 @@ impl Books {
                     }
                     (Send::Good, 0) => {
                         sum.good += 1;
-                        let here = |id| self.subscribers.get(&id).is_some_and(|it| it.here);
+                        let waits = |id| {
+                            let target = self.subscribers.get(&id);
 
-                        if message.target != 0 && !here(message.target) {
+                            target.is_some_and(|it| it.here && !it.lossy)
+                        };
+
+                        if message.target != 0 && !waits(message.target) {
                             sum.undeliverable += 1;
                             continue;
                         }

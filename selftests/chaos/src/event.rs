@@ -15,8 +15,9 @@ pub enum Event {
         subscriber: u32,
         channel: u32,
         cursor: u64,
+        lossy: bool,
     },
-    /// It is about to leave.
+    /// It is about to leave, or to be made to.
     Detaching { subscriber: u32 },
     /// It is about to send.
     Sending {
@@ -32,8 +33,9 @@ pub enum Event {
     Got { buffer: u32, received: Received },
     /// It is the process's again, without a message.
     Back { buffer: u32 },
-    /// There is nothing more for this subscriber, and everybody has ended sending.
-    Drained { subscriber: u32 },
+    /// There is nothing more for this subscriber, which has lost so many messages, and everybody
+    /// has ended sending.
+    Drained { subscriber: u32, lost: u64 },
     /// It is there, and nothing of the life before is left.
     Started { life: u32 },
     /// The kernel thread of its ring may do things after its end.
@@ -50,7 +52,8 @@ impl Event {
                 subscriber,
                 channel,
                 cursor,
-            } => [2, two(subscriber, channel), cursor, 0],
+                lossy,
+            } => [2, two(subscriber, channel), cursor, lossy.into()],
             Event::Detaching { subscriber } => [3, two(subscriber, 0), 0, 0],
             Event::Sending {
                 number,
@@ -63,10 +66,10 @@ impl Event {
                 7,
                 two(buffer, received.sender),
                 received.number.bits(),
-                received.position,
+                received.position << 1 | u64::from(received.has_lost),
             ],
             Event::Back { buffer } => [8, two(buffer, 0), 0, 0],
-            Event::Drained { subscriber } => [9, two(subscriber, 0), 0, 0],
+            Event::Drained { subscriber, lost } => [9, two(subscriber, 0), lost, 0],
             Event::Started { life } => [10, two(life, 0), 0, 0],
             Event::Polled => [11, 0, 0, 0],
         }
@@ -86,6 +89,7 @@ impl Event {
                 subscriber: high,
                 channel: low,
                 cursor: third,
+                lossy: fourth != 0,
             },
             3 => Event::Detaching { subscriber: high },
             4 => Event::Sending {
@@ -105,12 +109,16 @@ impl Event {
                 buffer: high,
                 received: Received {
                     number: number()?,
-                    position: fourth,
+                    position: fourth >> 1,
+                    has_lost: fourth & 1 != 0,
                     sender: low,
                 },
             },
             8 => Event::Back { buffer: high },
-            9 => Event::Drained { subscriber: high },
+            9 => Event::Drained {
+                subscriber: high,
+                lost: third,
+            },
             10 => Event::Started { life: high },
             11 => Event::Polled,
             _ => anyhow::bail!("a journal with a record {record:?}"),
@@ -128,6 +136,7 @@ mod tests {
         let received = Received {
             number,
             position: 1 << 40,
+            has_lost: true,
             sender: 9,
         };
         let (channel, subscriber, buffer) = (70, u32::MAX, 63);
@@ -138,6 +147,7 @@ mod tests {
                 subscriber,
                 channel,
                 cursor: 1 << 50,
+                lossy: true,
             },
             Event::Detaching { subscriber },
             Event::Sending {
@@ -149,7 +159,10 @@ mod tests {
             Event::Lent { buffer, subscriber },
             Event::Got { buffer, received },
             Event::Back { buffer },
-            Event::Drained { subscriber },
+            Event::Drained {
+                subscriber,
+                lost: 1 << 33,
+            },
             Event::Started { life: 300 },
             Event::Polled,
         ] {

@@ -61,6 +61,8 @@ pub struct Received {
     pub number: Number,
     /// Its position in the channel, from 0.
     pub position: u64,
+    /// Whether it says that messages before it have been lost.
+    pub has_lost: bool,
     /// The sender's subscriber id, or 0.
     pub sender: u32,
 }
@@ -78,7 +80,7 @@ pub fn check(bytes: &[u8]) -> Result<Received> {
         payload.len()
     );
     ensure!(
-        header.msg_id > 0 && header.flags == 0 && header.lost == 0,
+        header.msg_id > 0 && header.flags == 0,
         "a header that cannot be: {header:?}"
     );
     ensure!(
@@ -88,6 +90,7 @@ pub fn check(bytes: &[u8]) -> Result<Received> {
     Ok(Received {
         number,
         position: header.msg_id - 1,
+        has_lost: header.lost != 0,
         sender: header.sender_id,
     })
 }

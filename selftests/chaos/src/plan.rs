@@ -65,6 +65,14 @@ pub enum Step {
     Detach {
         of: usize,
     },
+    /// Detaches somebody who has sent something.
+    Expel {
+        whom: usize,
+    },
+    SetMode {
+        of: usize,
+        mode: u16,
+    },
     Destroy {
         of: usize,
     },
@@ -167,12 +175,16 @@ impl Plan {
         let recv = rights & abi::SUB_RECV != 0;
         let replay = recv && self.one_in(8);
         let events = recv && self.one_in(4);
+        let lossy = recv && self.one_in(4);
+        let from_fd = self.one_in(8);
 
         Step::Attach {
             to: self.pick(),
             flags: rights
                 | if replay { abi::SUB_REPLAY } else { 0 }
-                | if events { abi::SUB_EVENTS } else { 0 },
+                | if events { abi::SUB_EVENTS } else { 0 }
+                | if lossy { abi::SUB_LOSSY } else { 0 }
+                | if from_fd { abi::SUB_FROM_FD } else { 0 },
         }
     }
 }
@@ -187,7 +199,12 @@ impl Iterator for Plan {
             0..340 => self.send(),
             340..600 => self.receive(),
             600..680 => self.attach(),
-            680..710 => Step::Detach { of },
+            680..702 => Step::Detach { of },
+            702..706 => Step::Expel { whom: of },
+            706..710 => Step::SetMode {
+                of,
+                mode: if self.one_in(2) { 0o666 } else { 0 },
+            },
             710..725 => self.create(),
             725..731 => Step::Destroy { of },
             731..790 => Step::Multishot { by: of },
@@ -267,6 +284,6 @@ mod tests {
 
         kinds.sort_by_key(|kind| format!("{kind:?}"));
         kinds.dedup();
-        assert_eq!(kinds.len(), 15);
+        assert_eq!(kinds.len(), 17);
     }
 }

@@ -82,6 +82,19 @@ struct Subscriber {
     receives: bool,
 }
 
+impl Subscriber {
+    /// A number in its fdinfo.
+    fn info(&self, name: &str) -> Result<u64> {
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.file.as_raw_fd()))?;
+        let value = info
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .with_context(|| format!("fdinfo without {name}"))?;
+
+        Ok(value.trim().parse()?)
+    }
+}
+
 /// A request under way, with what it needs.
 enum Flight {
     Send {
@@ -236,6 +249,8 @@ impl Worker<'_> {
             Step::CancelOne { of } => self.cancel_one(of),
             Step::CancelAll => self.cancel_all(),
             Step::Detach { of } => self.detach(of),
+            Step::Expel { whom } => self.expel(whom),
+            Step::SetMode { of, mode } => self.set_mode(of, mode),
             Step::Destroy { of } => self.destroy(of),
             Step::Fork { of, ms, exec } => self.fork(of, ms, exec),
             Step::Exec => self.exec(),
@@ -303,31 +318,36 @@ impl Worker<'_> {
     }
 
     fn attach(&mut self, to: usize, flags: u32) -> Result<()> {
-        let channels = self.channels();
-        let Some(&channel) = to
-            .checked_rem(channels.len())
-            .and_then(|index| channels.get(index))
-        else {
-            return Ok(());
-        };
         if self.subscribers.len() >= MOST_SUBSCRIBERS {
             return Ok(());
         }
+        let channels = self.channels();
+        let named = if flags & abi::SUB_FROM_FD != 0 {
+            self.pick(to)
+                .map(|it| (it.channel, it.file.as_raw_fd() as u32))
+        } else {
+            let index = to.checked_rem(channels.len());
+            index.map(|index| (channels[index], channels[index]))
+        };
+        let Some((channel, name)) = named else {
+            return Ok(());
+        };
         let (entry, slot) = LONELY;
         let lonely = self.shared.channels[entry].load(Ordering::Acquire) == channel;
         let is_there = |it: &Subscriber| it.channel == channel && it.receives;
         let flags = match lonely {
-            true if self.identity.slot != slot => abi::SUB_SEND,
-            true if self.subscribers.iter().any(is_there) => abi::SUB_SEND,
+            true if self.identity.slot != slot || self.subscribers.iter().any(is_there) => {
+                flags & abi::SUB_FROM_FD | abi::SUB_SEND
+            }
             _ => flags,
         };
         let mut attach = ChannelAttach {
-            channel_id: channel,
+            channel_id: name,
             flags,
             ..ChannelAttach::default()
         };
-        // EINVAL: to replay what is no broadcast.
-        let errors = [libc::ENOENT, libc::EINVAL, libc::EMFILE];
+        // EINVAL: to replay or lose what is no broadcast. EACCES: more than the file gives.
+        let errors = [libc::ENOENT, libc::EINVAL, libc::EMFILE, libc::EACCES];
 
         if !self.register(
             abi::REGISTER_ATTACH,
@@ -339,24 +359,21 @@ impl Worker<'_> {
         }
         // SAFETY: the kernel has just made this file descriptor for us.
         let file = unsafe { OwnedFd::from_raw_fd(attach.channel_fd) };
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?;
-        let cursor = info
-            .lines()
-            .find_map(|line| line.strip_prefix("ipc-cursor:"))
-            .context("fdinfo without a cursor")?;
-
-        self.journal(Event::Attached {
-            subscriber: attach.local_id_out,
-            channel,
-            cursor: cursor.trim().parse()?,
-        });
-        self.subscribers.push(Subscriber {
+        let subscriber = Subscriber {
             id: attach.local_id_out,
             channel,
             file,
             size: attach.region_size as usize,
             receives: flags & abi::SUB_RECV != 0,
+        };
+
+        self.journal(Event::Attached {
+            subscriber: subscriber.id,
+            channel,
+            cursor: subscriber.info("ipc-cursor")?,
+            lossy: flags & abi::SUB_LOSSY != 0,
         });
+        self.subscribers.push(subscriber);
         Ok(())
     }
 
@@ -766,12 +783,47 @@ impl Worker<'_> {
         };
         let subscriber = self.subscribers.swap_remove(index).id;
 
-        self.journal(Event::Detaching { subscriber });
-        ensure!(
-            self.register(abi::REGISTER_DETACH, ptr::null_mut(), subscriber, &[])?,
-            "detaching failed"
-        );
+        self.detach_id(subscriber)?;
         self.look()
+    }
+
+    fn detach_id(&self, subscriber: u32) -> Result<()> {
+        self.journal(Event::Detaching { subscriber });
+        // ENOENT: somebody has been faster.
+        let errors = [libc::ENOENT];
+        self.register(abi::REGISTER_DETACH, ptr::null_mut(), subscriber, &errors)?;
+        Ok(())
+    }
+
+    fn expel(&mut self, whom: usize) -> Result<()> {
+        let lonely = self.shared.channels[LONELY.0].load(Ordering::Acquire);
+        let others: Vec<_> = self.senders.iter().filter(|it| it.0 != lonely).collect();
+
+        match whom.checked_rem(others.len()) {
+            Some(index) => self.detach_id(others[index].1),
+            None => Ok(()),
+        }
+    }
+
+    fn set_mode(&self, of: usize, mode: u16) -> Result<()> {
+        let Some(subscriber) = self.pick(of) else {
+            return Ok(());
+        };
+        // SAFETY: no memory is involved.
+        let failed = unsafe {
+            libc::ioctl(
+                subscriber.file.as_raw_fd(),
+                abi::IOC_SET_MODE.into(),
+                libc::c_ulong::from(mode),
+            )
+        } != 0;
+
+        ensure!(
+            !failed,
+            "setting a mode: {}",
+            std::io::Error::last_os_error()
+        );
+        Ok(())
     }
 
     fn destroy(&mut self, of: usize) -> Result<()> {
@@ -834,7 +886,7 @@ impl Worker<'_> {
         for index in 0..self.subscribers.len() {
             let subscriber = &self.subscribers[index];
             if subscriber.receives {
-                self.drain(subscriber.id)?;
+                self.drain(index)?;
             }
         }
         self.reach(Phase::Drain);
@@ -845,7 +897,9 @@ impl Worker<'_> {
         self.slot.reached.store(phase as u32, Ordering::Release);
     }
 
-    fn drain(&mut self, subscriber: u32) -> Result<()> {
+    fn drain(&mut self, index: usize) -> Result<()> {
+        let subscriber = self.subscribers[index].id;
+
         loop {
             let buffer = self.free.pop().context("no buffer")?;
             let address = self.buffers.address(buffer);
@@ -878,7 +932,10 @@ impl Worker<'_> {
             self.journal(Event::Back {
                 buffer: buffer as u32,
             });
-            self.journal(Event::Drained { subscriber });
+            self.journal(Event::Drained {
+                subscriber,
+                lost: self.subscribers[index].info("ipc-lost")?,
+            });
             return Ok(());
         }
     }

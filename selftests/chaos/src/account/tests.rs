@@ -21,6 +21,7 @@ fn books(broadcast: bool) -> Books {
                 subscriber,
                 channel: CHANNEL,
                 cursor: 0,
+                lossy: false,
             },
         );
     }
@@ -55,6 +56,7 @@ fn at(count: u32, position: u64) -> Received {
     Received {
         number: number(count),
         position,
+        has_lost: false,
         sender: 0,
     }
 }
@@ -248,10 +250,71 @@ fn broadcast_not_to_its_end() {
         send(&mut books, 0);
         get(&mut books, WITNESS, 0);
         if drained {
-            books.event(0, Event::Drained { subscriber: FIRST });
+            let subscriber = FIRST;
+            books.event(
+                0,
+                Event::Drained {
+                    subscriber,
+                    lost: 0,
+                },
+            );
         }
         assert_eq!(wrongs(books), u64::from(drained));
     }
+}
+
+#[test]
+fn lossy_ones_tell_how_many() {
+    for (lost, wrong) in [(1, true), (2, false), (3, false), (4, true)] {
+        let mut books = books(true);
+        let subscriber = 9;
+
+        books.event(
+            3,
+            Event::Attached {
+                subscriber,
+                channel: CHANNEL,
+                cursor: 0,
+                lossy: true,
+            },
+        );
+        for count in 0..3 {
+            send(&mut books, count);
+            get(&mut books, WITNESS, count);
+        }
+        // Nobody knows whether that one came.
+        send_to(&mut books, subscriber, 3, None);
+        books.ended(2, |_| None);
+        books.received(
+            subscriber,
+            Received {
+                has_lost: true,
+                ..at(1, 1)
+            },
+        );
+        books.settle();
+        books.event(3, Event::Drained { subscriber, lost });
+        assert_eq!(wrongs(books), u64::from(wrong), "{lost}");
+    }
+}
+
+#[test]
+fn others_lose_nothing() {
+    let mut books = books(true);
+
+    for count in 0..2 {
+        send(&mut books, count);
+        get(&mut books, WITNESS, count);
+    }
+    books.received(
+        FIRST,
+        Received {
+            has_lost: true,
+            ..at(0, 0)
+        },
+    );
+    books.settle();
+    assert_eq!(wrongs(books), 1);
 }
 
 #[test]

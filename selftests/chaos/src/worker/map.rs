@@ -32,7 +32,10 @@ impl Map {
         if start == libc::MAP_FAILED {
             let error = std::io::Error::last_os_error();
             ensure!(
-                matches!(error.raw_os_error(), Some(libc::EACCES | libc::ENOMEM)),
+                matches!(
+                    error.raw_os_error(),
+                    Some(libc::EACCES | libc::ENOENT | libc::ENOMEM)
+                ),
                 "mapping a region: {error}"
             );
             return Ok(None);
