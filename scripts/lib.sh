@@ -8,13 +8,10 @@ ROOT_SUITE=trixie
 
 PROJECT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 SCRIPTS=$PROJECT/scripts
-CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/io_uring_ipc
 JOBS=$(nproc)
 
 # What was said to the make that called is not meant for those run from here.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
-
-export KERNEL_SERIES ROOT_SUITE PROJECT SCRIPTS CACHE JOBS
 
 die() {
 	printf '%s: error: %s\n' "${0##*/}" "$*" >&2
@@ -31,18 +28,29 @@ step() {
 	printf '== %s (usually %s)\n' "$1" "$2" >&2
 }
 
-mkdir -p "$CACHE" || die "cannot create the cache directory $CACHE"
+[[ -n ${XDG_CACHE_HOME:-${HOME-}} ]] || die "no place for the cache: set HOME or XDG_CACHE_HOME"
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/io_uring_ipc
+mkdir -p "$CACHE" || die "cannot create the cache directory $CACHE (XDG_CACHE_HOME says where)"
 CACHE=$(cd -- "$CACHE" && pwd -P)
+# make, kbuild and mount options would split them.
+for dir in "$PROJECT" "$CACHE"; do
+	[[ $dir != *[[:space:]:%]* ]] || die "there may be no space, colon or percent sign in $dir"
+done
+unset dir
 
-# as_root CMD...: run CMD with root's rights: directly, or through sudo.
+export KERNEL_SERIES ROOT_SUITE PROJECT SCRIPTS CACHE JOBS
+
+# need_root: end here if as_root cannot work.
+need_root() {
+	((EUID == 0)) || command -v sudo >/dev/null || die "this needs root: run as root or install sudo"
+}
+
+# as_root CMD...: run CMD with root's rights: directly, or through sudo. Where
+# sudo cannot ask for a password, or nobody sees what is wrong, `as_root true`
+# comes first.
 as_root() {
-	if ((EUID == 0)); then
-		"$@"
-	elif command -v sudo >/dev/null; then
-		sudo -- "$@"
-	else
-		die "this step needs root: run as root or install sudo ($1)"
-	fi
+	need_root
+	if ((EUID == 0)); then "$@"; else sudo -- "$@"; fi
 }
 
 # with_lock NAME CMD...: run CMD while no other run holds the lock NAME.
@@ -116,7 +124,7 @@ forget_old() {
 need_disk() {
 	local free
 	free=$(df --output=avail -B1G -- "$CACHE" | tail -n 1 | tr -d ' ')
-	((free >= $1)) || die "$CACHE needs about $1 GB of free disk space, there are $free"
+	((free >= $1)) || die "$CACHE needs about $1 GB of free disk space, there are $free (XDG_CACHE_HOME says where it is)"
 }
 
 # hash_of: a short name for what is on standard input.

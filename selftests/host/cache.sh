@@ -25,10 +25,26 @@ alone=(env -u TOOLCHAIN "PATH=$bin" "XDG_CACHE_HOME=$staging/cache")
 # The real one would look for programs elsewhere.
 program sudo 'shift; exec "$@"'
 
+expect 1 "error: no place for the cache: set HOME or XDG_CACHE_HOME" "no home" \
+	env -u HOME -u XDG_CACHE_HOME "$SCRIPTS/toolchain"
+expect 1 "error: there may be no space, .* in $staging/a b/io_uring_ipc" "a cache that make would split" \
+	env "XDG_CACHE_HOME=$staging/a b" "$SCRIPTS/toolchain"
+
 program df 'echo Avail; echo 7'
 expect 1 "error: .* needs about 8 GB of free disk space, there are 7" "a full disk" \
 	"${alone[@]}" "$SCRIPTS/toolchain"
 program df 'echo Avail; echo 8'
+# A user namespace without users makes even root somebody else.
+mv "$bin/sudo" "$bin/not-sudo"
+expect 1 "^toolchain: error: this needs root: run as root or install sudo" "neither root nor sudo" \
+	"${alone[@]}" unshare --user "$SCRIPTS/toolchain"
+# In the real cache, which has a root.
+expect 1 "error: this needs root: run as root or install sudo" "neither of them, with a root" \
+	env -u TOOLCHAIN "PATH=$bin" unshare --user "$SCRIPTS/in-root" -- true
+program sudo 'exit 1'
+expect 1 "error: this needs root, and sudo has refused" "a wrong password" \
+	"${alone[@]}" unshare --user "$SCRIPTS/toolchain"
+mv "$bin/not-sudo" "$bin/sudo"
 expect 1 "mmdebstrap is missing and there is no apt-get" "a machine without packages" \
 	"${alone[@]}" "$SCRIPTS/toolchain"
 program apt-get 'echo "E: Unable to locate package" >&2; exit 100'
@@ -38,7 +54,7 @@ program apt-get ''
 program mmdebstrap 'echo "E: no route"; exit 25'
 expect 1 "not from .*: E: no route" "a mirror that cannot be reached" \
 	"${alone[@]}" "$SCRIPTS/toolchain"
-expect 1 "error: cannot make the toolchain root: see $staging/cache/.*\.log" \
+expect 1 "error: cannot make the toolchain root: .* See $staging/cache/.*\.log" \
 	"and no other one" "${alone[@]}" "$SCRIPTS/toolchain"
 program apt-cache ''
 expect 1 "no package linux-source-0 in the archives" "kernel source that is not in the archives" \
