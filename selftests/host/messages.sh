@@ -17,7 +17,14 @@ make=(make -C "$PROJECT" --no-print-directory)
 
 expect 2 "there is no kernel build in" "KDIR that is not there" "${make[@]}" "KDIR=$staging/none"
 mkdir -p "$staging/plain/include/config"
+expect 2 "is not configured and built yet" "kernel without a configuration" \
+	"${make[@]}" "KDIR=$staging/plain"
+grep -vx CONFIG_RUST=y "$kdir/include/config/auto.conf" >"$staging/plain/include/config/auto.conf"
+expect 2 "is built without Rust \(CONFIG_RUST=y\)" "kernel without Rust" \
+	"${make[@]}" "KDIR=$staging/plain"
 cp "$kdir/include/config/auto.conf" "$staging/plain/include/config/"
+expect 2 "lacks its Rust metadata" "kernel that is not built there" \
+	"${make[@]}" "KDIR=$staging/plain"
 mkdir "$staging/plain/rust"
 touch "$staging/plain/Makefile" "$staging/plain/rust/libkernel.rmeta"
 expect 2 "lacks the io_uring IPC hooks" "kernel without the hooks" \
@@ -50,6 +57,15 @@ cp -r "$tree" "$staging/before"
 expect 2 "does not fit .* \(nothing was changed there\)" "patch-kernel on a tree that is another" \
 	"${make[@]}" patch-kernel "KSRC=$tree"
 expect 0 "" "and nothing was changed there" diff -r "$staging/before" "$tree"
+
+# A copy of the scripts: others build from the project itself meanwhile.
+mkdir "$staging/project"
+cp -r "$SCRIPTS" "$staging/project/"
+touch "$staging/project/modules.order"
+expect 1 "run 'make KDIR=/path/to/build clean' there first" "sources that were built in" \
+	"$staging/project/scripts/build-module" default
+expect 1 "no kernel variant 'none' \(default, debug or kcsan\)" "a variant that there is not" \
+	"$SCRIPTS/build-kernel" none
 
 expect 124 "not done after 3 s" "the virtual machine ends what takes too long" \
 	"$SCRIPTS/vm" --no-module --timeout 3 -- sleep 1000
