@@ -28,7 +28,7 @@ clippy:
 	$(kbuild) CLIPPY=1 modules
 
 clean:
-	$(if $(wildcard $(KDIR)/Makefile),$(kbuild) clean)
+	$(if $(wildcard $(KDIR)/Makefile),$(kbuild) clean,@echo "the module is not cleaned: there is no kernel build in $(KDIR) (set KDIR=/path/to/build)")
 	$(MAKE) -C selftests clean
 
 .PHONY: check-kdir
@@ -106,7 +106,7 @@ help:
 	@echo '8 GB of disk space; kept in $${XDG_CACHE_HOME:-~/.cache}/io_uring_ipc):'
 	@echo '  make demo                a demonstration in a virtual machine'
 	@echo '  make vm                  a shell in a virtual machine, module loaded'
-	@echo "  make vm CMD='uname -a'   a command in it"
+	@echo "  make vm CMD='uname -a'   a command in it; scripts/vm --help has more"
 	@echo '  make test                the tests'
 	@echo '  make test-debug          the same on a kernel with KASAN and lockdep'
 	@echo '  make test-kcsan          messages, waiting, lifetimes, on one that looks for data races'
