@@ -26,9 +26,9 @@ alone=(env -u TOOLCHAIN "PATH=$bin" "XDG_CACHE_HOME=$staging/cache")
 program sudo 'shift; exec "$@"'
 
 expect 1 "error: no place for the cache: set HOME or XDG_CACHE_HOME" "no home" \
-	env -u HOME -u XDG_CACHE_HOME "$SCRIPTS/toolchain"
+	"${alone[@]}" env -u HOME -u XDG_CACHE_HOME "$SCRIPTS/toolchain"
 expect 1 "error: there may be no space, .* in $staging/a b/io_uring_ipc" "a cache that make would split" \
-	env "XDG_CACHE_HOME=$staging/a b" "$SCRIPTS/toolchain"
+	"${alone[@]}" env "XDG_CACHE_HOME=$staging/a b" "$SCRIPTS/toolchain"
 
 program df 'echo Avail; echo 7'
 expect 1 "error: .* needs about 8 GB of free disk space, there are 7" "a full disk" \
