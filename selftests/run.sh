@@ -98,6 +98,19 @@ loaded() {
 	grep -q "^$name " /proc/modules
 }
 
+# supervised COMMAND [ARGUMENT]...: as a test that succeeds if it does, and if
+# the kernel does not complain.
+supervised() {
+	"$dir/supervise" -t $((120 * slowness)) /bin/sh -c '
+		echo 1..1
+		if "$@"; then
+			echo "ok 1 $*"
+		else
+			echo "not ok 1 $*"
+			exit 1
+		fi' sh "$@"
+}
+
 # load LABEL MODULE [PARAMETER]: have this module loaded, and no other one.
 load() {
 	label=$1
@@ -106,12 +119,12 @@ load() {
 		fail "$label" "IOIPC_MODULE or IOIPC_TEST_MODULE names no module"
 		return 1
 	fi
-	if loaded && ! rmmod "$name"; then
-		fail "$label" "the module cannot be unloaded"
+	if loaded && ! supervised rmmod "$name"; then
+		fail "$label" "unloading the module failed"
 		return 1
 	fi
-	if ! insmod "$@"; then
-		fail "$label" "the module cannot be loaded"
+	if ! supervised insmod "$@"; then
+		fail "$label" "loading the module failed"
 		return 1
 	fi
 }
@@ -185,8 +198,8 @@ run_reloading() {
 		return
 	fi
 	run_one "$1" "$2" "$1"
-	loaded || insmod "$IOIPC_MODULE" ||
-		fail "$1" "the module cannot be loaded again"
+	loaded || supervised insmod "$IOIPC_MODULE" ||
+		fail "$1" "loading the module again failed"
 }
 
 # Ten minutes, and more in proportion where many messages are asked for.
