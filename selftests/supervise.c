@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * supervise [-t seconds] [-c file] [-s reason]... program [argument]...
+ * supervise [-t seconds] [-c file] [-s reason]... [-u] program [argument]...
  *
  * Runs one test program, passes its KTAP on, and looks at the kernel's log
  * after each result: lines that mean trouble make that result "not ok", and so
@@ -8,7 +8,8 @@
  * started, and one that yields no result, or fewer than it announced, counts as
  * a failure. So does one that ends otherwise than its results say, and one that
  * leaves a process nobody can kill. So does a skipped test, unless its reason
- * contains one of those given with -s.
+ * contains one of those given with -s. With -u lines that programs have written
+ * to the kernel's log count, too.
  *
  * "passed failed skipped" is written to the file. The exit status is 0 if none
  * failed.
@@ -46,6 +47,7 @@ static unsigned int passed, failed, skipped, planned;
 static unsigned int results;	/* that the program has told */
 static unsigned int admitted;	/* failures among them */
 static unsigned long long last;	/* when the last result came */
+static bool users_count;
 static int kmsg = -1;
 
 static void say(const char *fmt, ...)
@@ -141,6 +143,9 @@ static void read_log(void)
 		if (len <= 0)
 			break;
 		record[len] = 0;
+		/* Priority and facility; the kernel's own is 0. */
+		if (atoi(record) >> 3 && !users_count)
+			continue;
 		text = strchr(record, ';');
 		text = text ? text + 1 : record;
 		end = strchr(text, '\n');
@@ -330,13 +335,15 @@ int main(int argc, char **argv)
 	FILE *file;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "+t:c:s:")) != -1) {
+	while ((opt = getopt(argc, argv, "+t:c:s:u")) != -1) {
 		if (opt == 't')
 			seconds = atoi(optarg);
 		else if (opt == 'c')
 			counts = optarg;
 		else if (opt == 's' && n_excuses < ARRAY_SIZE(excuses))
 			excuses[n_excuses++] = optarg;
+		else if (opt == 'u')
+			users_count = true;
 		else
 			return 2;
 	}

@@ -103,6 +103,25 @@ FIXTURE_VARIANT_ADD(program, skips)
 	.failed = 1,
 };
 
+FIXTURE_VARIANT_ADD(program, hangs_at_once)
+{
+	.script = "exec sleep 1000",
+	.failed = 2,
+};
+
+/* Its success is none where the kernel's log has trouble before it. */
+FIXTURE_VARIANT_ADD(program, has_the_kernel_complain)
+{
+	.script = "echo 'WARNING: planted' >/dev/kmsg;" ONE_OK "exit 0",
+	.failed = 1,
+};
+
+FIXTURE_VARIANT_ADD(program, has_the_kernel_talk)
+{
+	.script = "echo 'nothing planted' >/dev/kmsg;" ONE_OK "exit 0",
+	.passed = 1,
+};
+
 FIXTURE_SETUP(program)
 {
 	ssize_t len = readlink("/proc/self/exe", self->supervise,
@@ -134,8 +153,9 @@ TEST_F(program, is_judged)
 	if (!pid) {
 		/* Its results are none of ours. */
 		dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
-		execl(self->supervise, "supervise", "-t", "5", "-c", path,
-		      "/bin/sh", "-c", variant->script, NULL);
+		/* What is planted in the log counts here, and nowhere else. */
+		execl(self->supervise, "supervise", "-t", "5", "-u", "-c",
+		      path, "/bin/sh", "-c", variant->script, NULL);
 		_exit(127);
 	}
 	EXPECT_EQ(variant->failed ? 1 : 0, child_wait(pid));
