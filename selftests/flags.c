@@ -329,8 +329,6 @@ TEST_F(pair, iopoll)
 	struct sub sub;
 	__u32 value = 0;
 
-	if (variant->setup & IORING_SETUP_SQPOLL)
-		return;
 	ASSERT_EQ(0, ring_open(&other, variant->setup | IORING_SETUP_IOPOLL));
 	ASSERT_EQ(0, ipc_attach(&other, &sub, self->id, IOIPC_SUB_BOTH));
 	prep_send(&other, sub.id, &value, 4, 0, 1);
