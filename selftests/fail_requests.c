@@ -10,6 +10,7 @@
 #define PAGE	4096
 #define GROUP	3
 #define BUFFERS	4
+#define LOST	3	/* messages, of a lossy receiver */
 
 /*
  * Besides what the module says: no request was to be had (EAGAIN, of the system
@@ -140,6 +141,39 @@ TEST_F_TIMEOUT(injection, send_by_channel, LIMIT)
 		send_each(_metadata, self, kind, &lengths[1], true, false);
 }
 
+/* A ring's first request makes the table of what the ring has attached. */
+TEST_F_TIMEOUT(injection, send_first, LIMIT)
+{
+	unsigned int n, failed = 0, without_table = 0;
+	struct ring ring;
+	bool hit;
+	int ret;
+
+	for_each_failure(n, hit) {
+		ASSERT_EQ(0, ring_open(&ring, variant->setup));
+		prep_send(&ring, self->id, &n, 4, 0, 0);
+		ret = one_injected(&ring, ONE_FAILURE, n, &hit);
+		if (ret < 0) {
+			ASSERT_TRUE(hit && is_lack_of_request(ret))
+				TH_LOG("%d at %u", ret, n);
+			failed++;
+			/* One without a request has EAGAIN from the core. */
+			without_table += ret == -ENOMEM;
+			ASSERT_EQ(-EAGAIN, ipc_recv_u32(&self->ring,
+							self->rx.id));
+			ret = ipc_send_u32(&ring, self->id, n);
+		}
+		ASSERT_EQ(4, ret);
+		ASSERT_EQ(n, ipc_recv_u32(&self->ring, self->rx.id));
+		ASSERT_EQ(-EAGAIN, ipc_recv_u32(&self->ring, self->rx.id));
+		ring_close(&ring);
+	}
+	/* The table, and its places. */
+	EXPECT_LE(2U, without_table);
+	expect_failures(n, hit, failed, 2U);
+	check_channel(_metadata, &self->ring, self->tx.id, self->rx.id);
+}
+
 /*
  * The second copy is the one into the slot. Where it fails, and no memory is to
  * be had for the way by a buffer, just that slot is skipped.
@@ -220,9 +254,10 @@ static const struct receive receives[] = {
 	{ "cold header", IOIPC_RECV_HDR, SIZE, true },
 };
 
+/* At least so many failures have to reach the caller. */
 static void recv_each(struct __test_metadata *_metadata,
 		      struct injection_data *self, enum injection kind,
-		      const struct receive *receive)
+		      const struct receive *receive, unsigned int least)
 {
 	static char want[SIZE];
 	bool header = receive->flags & IOIPC_RECV_HDR;
@@ -268,11 +303,16 @@ static void recv_each(struct __test_metadata *_metadata,
 		ASSERT_EQ(-EAGAIN, ipc_recv(&self->ring, self->rx.id, pages,
 					    SIZE));
 	}
-	expect_failures(n, hit, failed, 0U);
+	expect_failures(n, hit, failed, least);
 	check_channel(_metadata, &self->ring, self->tx.id, self->rx.id);
 	munmap(pages, 2 * SIZE);
 }
 
+/*
+ * After a copy that fails the buffer is faulted in, and another made. So the
+ * caller hears of one failure only where that one is the faulting in, for pages
+ * that are not there; where all copies fail, so does that.
+ */
 TEST_F_TIMEOUT(injection, recv, LIMIT)
 {
 	enum injection kind;
@@ -280,10 +320,14 @@ TEST_F_TIMEOUT(injection, recv, LIMIT)
 
 	for (i = 0; i < ARRAY_SIZE(receives); i++)
 		for (kind = ONE_FAILURE; kind <= NO_COPIES; kind++)
-			recv_each(_metadata, self, kind, &receives[i]);
+			recv_each(_metadata, self, kind, &receives[i],
+				  kind == NO_COPIES || receives[i].cold);
 }
 
-/* Others to compete with: the buffer is looked at before the message is taken. */
+/*
+ * Others to compete with: the buffer is looked at before the message is taken,
+ * so that one failure is enough.
+ */
 TEST_F_TIMEOUT(injection, recv_competing, LIMIT)
 {
 	enum injection kind;
@@ -294,7 +338,7 @@ TEST_F_TIMEOUT(injection, recv_competing, LIMIT)
 	ASSERT_EQ(0, ipc_attach(&self->ring, &other, self->id,
 				IOIPC_SUB_RECV));
 	for (kind = ONE_FAILURE; kind <= NO_COPIES; kind++)
-		recv_each(_metadata, self, kind, &receives[0]);
+		recv_each(_metadata, self, kind, &receives[0], 1);
 	ASSERT_EQ(0, ipc_detach(&self->ring, other.id));
 	close(other.fd);
 }
@@ -339,10 +383,68 @@ TEST_F_TIMEOUT(injection, recv_notice, LIMIT)
 			ASSERT_EQ(-EAGAIN, ipc_recv(&self->ring, watch.id,
 						    &hdr, sizeof(hdr)));
 		}
-		expect_failures(n, hit, failed, 0U);
+		expect_failures(n, hit, failed, kind == NO_COPIES ? 1U : 0U);
 	}
 	ASSERT_EQ(0, ipc_detach(&self->ring, watch.id));
 	close(watch.fd);
+}
+
+/* What was lost is told once, by the receive that gets through. */
+TEST_F_TIMEOUT(injection, recv_lossy, LIMIT)
+{
+	struct {
+		struct io_uring_ipc_msg_hdr hdr;
+		__u32 value;
+	} message;
+	const __u32 len = sizeof(message.hdr) + 4;
+	enum injection kind;
+	unsigned int n, failed;
+	struct sub lossy;
+	bool hit;
+	__u32 i;
+	int ret;
+
+	if (!(variant->flags & IOIPC_F_BROADCAST))
+		return;
+	ASSERT_EQ(0, ipc_attach(&self->ring, &lossy, self->id,
+				IOIPC_SUB_RECV | IOIPC_SUB_LOSSY));
+	for (kind = ONE_FAILURE; kind <= NO_COPIES; kind++) {
+		failed = 0;
+		for_each_failure(n, hit) {
+			/* The other one does not hold the sender up. */
+			for (i = 0; i < ENTRIES + LOST; i++) {
+				ASSERT_EQ(4, ipc_send_u32(&self->ring,
+							  self->tx.id, i));
+				ASSERT_EQ(i, ipc_recv_u32(&self->ring,
+							  self->rx.id));
+			}
+			prep_recv(&self->ring, lossy.id, &message, len,
+				  IOIPC_RECV_HDR, 0);
+			ret = one_injected(&self->ring, kind, n, &hit);
+			if (ret < 0) {
+				ASSERT_TRUE(hit && is_lack_of_request(ret))
+					TH_LOG("%d at %u", ret, n);
+				failed++;
+				ret = ipc_recv_flags(&self->ring, lossy.id,
+						     &message, len,
+						     IOIPC_RECV_HDR);
+			}
+			for (i = LOST; i < ENTRIES + LOST; i++) {
+				ASSERT_EQ((int)len, ret);
+				ASSERT_EQ(i, message.value);
+				ASSERT_EQ(i == LOST ? LOST : 0,
+					  (int)message.hdr.lost);
+				ret = ipc_recv_flags(&self->ring, lossy.id,
+						     &message, len,
+						     IOIPC_RECV_HDR);
+			}
+			ASSERT_EQ(-EAGAIN, ret);
+		}
+		expect_failures(n, hit, failed, kind == NO_COPIES ? 1U : 0U);
+	}
+	ASSERT_EQ(0, ipc_detach(&self->ring, lossy.id));
+	close(lossy.fd);
+	check_channel(_metadata, &self->ring, self->tx.id, self->rx.id);
 }
 
 /* It can also get through all of them. */
@@ -421,7 +523,7 @@ static void select_each(struct __test_metadata *_metadata,
 		ASSERT_EQ(0, buffers_give(&self->ring, &buffers, 0, 1));
 		ASSERT_EQ(-EAGAIN, ipc_recv_u32(&self->ring, self->rx.id));
 	}
-	expect_failures(n, hit, failed, 0U);
+	expect_failures(n, hit, failed, kind == NO_COPIES ? 1U : 0U);
 	check_channel(_metadata, &self->ring, self->tx.id, self->rx.id);
 	buffers_close(&buffers);
 }
