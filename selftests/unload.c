@@ -34,15 +34,19 @@ static int load(void)
 	return ret;
 }
 
-/* A request is put some time after its completion is seen: half a second. */
+/*
+ * A request is put some time after its completion is seen: a second at most.
+ * Without a pause, so that the module goes right when its last user does, who
+ * may still be on the way out of it.
+ */
 static int unload_soon(void)
 {
-	int i, ret = unload();
+	unsigned long long until = now_ms() + 1000;
+	int ret;
 
-	for (i = 0; i < 50 && ret == -EWOULDBLOCK; i++) {
-		sleep_ms(10);
+	do {
 		ret = unload();
-	}
+	} while (ret == -EWOULDBLOCK && now_ms() < until);
 	return ret;
 }
 
@@ -369,6 +373,8 @@ TEST_F_TIMEOUT(module, raced, 600)
 static int wait_in_all_ways(struct ring *ring, struct buffers *buffers,
 			    unsigned int setup)
 {
+	struct io_uring_cqe cqe;
+	struct io_uring_sqe *sqe;
 	struct sub rx, tx;
 	__u32 id, full;
 	int ret;
@@ -391,11 +397,18 @@ static int wait_in_all_ways(struct ring *ring, struct buffers *buffers,
 	prep_recv(ring, rx.id, buffers->data, 4, IOIPC_RECV_WAIT, 1);
 	prep_recv_select(ring, rx.id, 1, 0, IOIPC_RECV_MULTISHOT, 2);
 	prep_send(ring, tx.id, buffers->data, 4, 0, 3)->ioprio = IOIPC_SEND_WAIT;
+	sqe = ring_sqe(ring);
+	sqe->opcode = IORING_OP_POLL_ADD;
+	sqe->fd = rx.fd;
+	sqe->poll32_events = POLLIN;
 	ret = ring_submit(ring);
 	if (!ret)
 		ret = fdinfo_wait(rx.fd, RECEIVES_WAITING, 2);
 	if (!ret)
 		ret = fdinfo_wait(tx.fd, SENDS_WAITING, 1);
+	/* Nor is the poll over. */
+	if (!ret && ring_cqe(ring, &cqe))
+		ret = -EPROTO;
 	close(rx.fd);
 	close(tx.fd);
 	return ret;
