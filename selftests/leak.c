@@ -4,6 +4,7 @@
  * memory of the module's nor of those it calls.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -86,22 +87,46 @@ static void live(struct __test_metadata *_metadata, struct ring *ring,
 	close(rx.fd);
 }
 
-/* Nothing is undone: the end of the ring has to do it. */
+/*
+ * Nothing is undone: the end of the ring has to do it. Requests of all kinds
+ * wait, and notices lie unread.
+ */
 static void leave(struct __test_metadata *_metadata, unsigned int setup,
 		  __u32 flags)
 {
+	static const __u32 value;
+	struct sub watch, sub, rx, tx;
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe cqe;
 	struct buffers buffers;
 	struct ring ring;
-	struct sub sub;
-	__u32 id;
+	__u32 id, full;
 
 	ASSERT_EQ(0, ring_open(&ring, setup));
 	ASSERT_EQ(0, ipc_create(&ring, &id, flags, ENTRIES, SIZE));
+	ASSERT_EQ(0, ipc_attach(&ring, &watch, id,
+				IOIPC_SUB_RECV | IOIPC_SUB_EVENTS));
 	ASSERT_EQ(0, ipc_attach(&ring, &sub, id, IOIPC_SUB_BOTH));
+	ASSERT_EQ(0, ipc_create(&ring, &full, flags, 1, 4));
+	ASSERT_EQ(0, ipc_attach(&ring, &rx, full, IOIPC_SUB_RECV));
+	ASSERT_EQ(0, ipc_attach(&ring, &tx, full, IOIPC_SUB_SEND));
+	ASSERT_EQ(4, ipc_send_u32(&ring, tx.id, value));
 	ASSERT_EQ(0, buffers_open(&ring, &buffers, BUFFER_RING, GROUP, 1, 8));
 	prep_recv_select(&ring, sub.id, GROUP, 0, IOIPC_RECV_MULTISHOT, 1);
+	prep_send(&ring, tx.id, &value, 4, 0, 2)->ioprio = IOIPC_SEND_WAIT;
+	sqe = ring_sqe(&ring);
+	sqe->opcode = IORING_OP_POLL_ADD;
+	sqe->fd = sub.fd;
+	sqe->poll32_events = POLLIN;
 	ASSERT_EQ(0, ring_submit(&ring));
+	ASSERT_EQ(1, fdinfo_value(sub.fd, RECEIVES_WAITING));
+	ASSERT_EQ(1, fdinfo_value(tx.fd, SENDS_WAITING));
+	ASSERT_EQ(1, fdinfo_value(watch.fd, "ipc-notices"));
+	ASSERT_FALSE(ring_cqe(&ring, &cqe));
+	close(watch.fd);
 	close(sub.fd);
+	close(rx.fd);
+	close(tx.fd);
 	ring_close(&ring);
 	buffers_close(&buffers);
 }
