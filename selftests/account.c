@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "lib/file.h"
 #include "ring_fixture.h"
 
 #define MIB	(1024ULL * 1024)
@@ -47,18 +48,12 @@ FIXTURE_VARIANT_ADD(memcg, sqpoll)
 	.setup = RING_SQPOLL,
 };
 
-static int write_file(const char *dir, const char *name, const char *text)
+static int write_in(const char *dir, const char *name, const char *text)
 {
 	char path[160];
-	int fd, ret;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
+	return write_file(path, text);
 }
 
 static int read_file(const char *dir, const char *name, char *text,
@@ -107,7 +102,7 @@ static unsigned long long memory_at_most(const char *dir,
 
 static int join(const char *dir)
 {
-	return write_file(dir, "cgroup.procs", "0");
+	return write_in(dir, "cgroup.procs", "0");
 }
 
 FIXTURE_SETUP(memcg)
@@ -123,7 +118,7 @@ FIXTURE_SETUP(memcg)
 			       sizeof(text)));
 	if (!strstr(text, "memory"))
 		SKIP(return, "no memory controller in cgroup2");
-	write_file(self->root, "cgroup.subtree_control", "+memory");
+	write_in(self->root, "cgroup.subtree_control", "+memory");
 	snprintf(self->a, sizeof(self->a), "%s/ipc-a", self->root);
 	snprintf(self->b, sizeof(self->b), "%s/ipc-b", self->root);
 	ASSERT_TRUE(!mkdir(self->a, 0755) || errno == EEXIST);
@@ -182,7 +177,7 @@ TEST_F(memcg, limit)
 	__u32 id;
 	int i;
 
-	ASSERT_EQ(0, write_file(self->a, "memory.max", "16777216"));
+	ASSERT_EQ(0, write_in(self->a, "memory.max", "16777216"));
 	pid = child_start();
 	ASSERT_LE(0, pid);
 	if (!pid) {
@@ -197,7 +192,7 @@ TEST_F(memcg, limit)
 		_exit(_metadata->exit_code);
 	}
 	EXPECT_EQ(0, child_wait(pid));
-	write_file(self->a, "memory.max", "max");
+	write_in(self->a, "memory.max", "max");
 }
 
 /* Who uses the channel, or where the creator moves, changes nothing. */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,21 +9,10 @@
 #include <sys/socket.h>
 
 #include "container.h"
+#include "file.h"
 #include "process.h"
 
 #define NO_NAMESPACES	99	/* exit status */
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, strlen(text));
-	close(fd);
-	return n == (ssize_t)strlen(text) ? 0 : -EIO;
-}
 
 /* Root of a user namespace with nobody else in it. */
 static int unshare_as(uid_t uid, gid_t gid, int namespaces)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "injection.h"
 
 #define DEBUGFS	"/sys/kernel/debug/"
@@ -16,19 +17,6 @@ static int make_it_fail = -1;	/* /proc/thread-self/make-it-fail */
 static enum injection kind;
 static unsigned int nth;
 static unsigned int wanted;	/* copies that are to fail */
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
 
 static long long read_number(const char *path)
 {
