@@ -215,7 +215,7 @@ struct tally {
 	unsigned char count[];
 };
 
-static int send_numbers(unsigned int setup, __u32 id, __u32 total)
+static int send_batches(unsigned int setup, __u32 id, __u32 total)
 {
 	__u32 value[BATCH], next = 0;
 	unsigned int i, n, kept = 0;
@@ -251,7 +251,7 @@ static int send_numbers(unsigned int setup, __u32 id, __u32 total)
 	return 0;
 }
 
-static int take_numbers(unsigned int setup, __u32 id, __u32 total,
+static int take_batches(unsigned int setup, __u32 id, __u32 total,
 			struct tally *tally, struct gate *ready, int who)
 {
 	long long last = -1;
@@ -307,14 +307,14 @@ static void exactly_once(struct __test_metadata *_metadata, struct ring *ring,
 		pid = child_start();
 		ASSERT_LE(0, pid);
 		if (!pid)
-			_exit(take_numbers(setup, id, total, tally, &ready, i));
+			_exit(take_batches(setup, id, total, tally, &ready, i));
 	}
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, gate_wait(&ready));
 	pid = child_start();
 	ASSERT_LE(0, pid);
 	if (!pid)
-		_exit(send_numbers(setup, id, total));
+		_exit(send_batches(setup, id, total));
 	ASSERT_EQ(0, children_wait(3));
 	for (i = 0; i < total; i++)
 		wrong += tally->count[i] != 1;

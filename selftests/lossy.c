@@ -32,8 +32,8 @@ static int recv_hdr(struct ring *ring, __u32 id, struct message *message)
 			      IOIPC_RECV_HDR);
 }
 
-static void send_numbers(struct __test_metadata *_metadata, struct ring *ring,
-			 __u32 id, __u32 from, __u32 count)
+static void send_range(struct __test_metadata *_metadata, struct ring *ring,
+		       __u32 id, __u32 from, __u32 count)
 {
 	__u32 i;
 
@@ -42,8 +42,8 @@ static void send_numbers(struct __test_metadata *_metadata, struct ring *ring,
 }
 
 /* The next message is this one, after so many that are lost. */
-static void expect_next(struct __test_metadata *_metadata, struct ring *ring,
-			__u32 id, __u32 value, __u64 lost)
+static void expect_message(struct __test_metadata *_metadata, struct ring *ring,
+			   __u32 id, __u32 value, __u64 lost)
 {
 	struct message message;
 
@@ -107,14 +107,14 @@ TEST_F(ring, senders_are_never_held_up)
 	/* Neither asking for room nor being told of it has lost anything. */
 	for (i = 0; i < 5; i++)
 		EXPECT_EQ(POLLOUT, poll_now(tx.fd));
-	expect_next(_metadata, ring, rx[0].id, 92, 92);
+	expect_message(_metadata, ring, rx[0].id, 92, 92);
 	for (i = 93; i < 100; i++)
-		expect_next(_metadata, ring, rx[0].id, i, 0);
+		expect_message(_metadata, ring, rx[0].id, i, 0);
 	EXPECT_EQ(-EAGAIN, ipc_recv_u32(ring, rx[0].id));
 	/* Each has a count of its own. */
-	send_numbers(_metadata, ring, tx.id, 100, 2);
-	expect_next(_metadata, ring, rx[0].id, 100, 0);
-	expect_next(_metadata, ring, rx[1].id, 94, 94);
+	send_range(_metadata, ring, tx.id, 100, 2);
+	expect_message(_metadata, ring, rx[0].id, 100, 0);
+	expect_message(_metadata, ring, rx[1].id, 94, 94);
 	EXPECT_EQ(92, fdinfo_value(rx[0].fd, LOST));
 	EXPECT_EQ(94, fdinfo_value(rx[1].fd, LOST));
 }
@@ -131,21 +131,21 @@ TEST_F(ring, lost_is_exact)
 	EXPECT_EQ(1, fdinfo_value(rx.fd, LOSSY));
 	EXPECT_EQ(0, fdinfo_value(tx.fd, LOSSY));
 	for (base = 0; base < 60; base += 20) {
-		send_numbers(_metadata, ring, tx.id, base, 20);
+		send_range(_metadata, ring, tx.id, base, 20);
 		EXPECT_EQ(base / 20 * 12 + 12, fdinfo_value(rx.fd, LOST));
 		EXPECT_EQ(POLLIN, poll_now(rx.fd));
 		/* The oldest that is held, with what came before it. */
-		expect_next(_metadata, ring, rx.id, base + 12, 12);
+		expect_message(_metadata, ring, rx.id, base + 12, 12);
 		for (i = 13; i < 20; i++)
-			expect_next(_metadata, ring, rx.id, base + i, 0);
+			expect_message(_metadata, ring, rx.id, base + i, 0);
 		EXPECT_EQ(0, poll_now(rx.fd));
 		EXPECT_EQ(-EAGAIN, ipc_recv_u32(ring, rx.id));
 	}
 	/* Overrun in the middle: once by three, once by two. */
-	send_numbers(_metadata, ring, tx.id, 60, 11);
-	expect_next(_metadata, ring, rx.id, 63, 3);
-	send_numbers(_metadata, ring, tx.id, 71, 3);
-	expect_next(_metadata, ring, rx.id, 66, 2);
+	send_range(_metadata, ring, tx.id, 60, 11);
+	expect_message(_metadata, ring, rx.id, 63, 3);
+	send_range(_metadata, ring, tx.id, 71, 3);
+	expect_message(_metadata, ring, rx.id, 66, 2);
 	EXPECT_EQ(41, fdinfo_value(rx.fd, LOST));
 }
 
@@ -159,14 +159,14 @@ TEST_F(ring, lost_in_a_large_ring)
 	ASSERT_EQ(0, ipc_create(ring, &id, IOIPC_F_BROADCAST, 256, 4));
 	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
 	ASSERT_EQ(0, ipc_attach(ring, &rx, id, LOSSY_RX));
-	send_numbers(_metadata, ring, tx.id, 0, 256);
+	send_range(_metadata, ring, tx.id, 0, 256);
 	EXPECT_EQ(0, fdinfo_value(rx.fd, LOST));
-	send_numbers(_metadata, ring, tx.id, 256, 44);
+	send_range(_metadata, ring, tx.id, 256, 44);
 	EXPECT_EQ(44, fdinfo_value(rx.fd, LOST));
-	send_numbers(_metadata, ring, tx.id, 300, 1);
+	send_range(_metadata, ring, tx.id, 300, 1);
 	EXPECT_EQ(48, fdinfo_value(rx.fd, LOST));
-	expect_next(_metadata, ring, rx.id, 48, 48);
-	expect_next(_metadata, ring, rx.id, 49, 0);
+	expect_message(_metadata, ring, rx.id, 48, 48);
+	expect_message(_metadata, ring, rx.id, 49, 0);
 }
 
 /* The lossless one alone decides whether there is room. */
@@ -180,13 +180,13 @@ TEST_F(ring, beside_a_lossless_receiver)
 	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
 	ASSERT_EQ(0, ipc_attach(ring, &all, id, IOIPC_SUB_RECV));
 	ASSERT_EQ(0, ipc_attach(ring, &rx, id, LOSSY_RX));
-	send_numbers(_metadata, ring, tx.id, 0, ENTRIES);
+	send_range(_metadata, ring, tx.id, 0, ENTRIES);
 	/* Nobody loses anything for a message that cannot be sent. */
 	for (i = 0; i < 5; i++) {
 		EXPECT_EQ(-ENOBUFS, ipc_send_u32(ring, tx.id, 99));
 		EXPECT_EQ(0, poll_now(tx.fd));
 	}
-	expect_next(_metadata, ring, rx.id, 0, 0);
+	expect_message(_metadata, ring, rx.id, 0, 0);
 	EXPECT_EQ(-ENOBUFS, ipc_send_u32(ring, tx.id, 99));
 	for (i = 0; i < 40; i++) {
 		ASSERT_EQ(i, ipc_recv_u32(ring, all.id));
@@ -195,9 +195,9 @@ TEST_F(ring, beside_a_lossless_receiver)
 		ASSERT_EQ(-ENOBUFS, ipc_send_u32(ring, tx.id, 99));
 	}
 	/* All that is held is still to be had by both. */
-	expect_next(_metadata, ring, rx.id, 40, 39);
+	expect_message(_metadata, ring, rx.id, 40, 39);
 	for (i = 41; i < 48; i++)
-		expect_next(_metadata, ring, rx.id, i, 0);
+		expect_message(_metadata, ring, rx.id, i, 0);
 	for (i = 40; i < 48; i++)
 		ASSERT_EQ(i, ipc_recv_u32(ring, all.id));
 }
@@ -217,7 +217,7 @@ TEST_F(ring, waiting_send_is_woken)
 	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
 	ASSERT_EQ(0, ipc_attach(&peer, &all, id, IOIPC_SUB_RECV));
 	ASSERT_EQ(0, ipc_attach(&peer, &rx, id, LOSSY_RX));
-	send_numbers(_metadata, ring, tx.id, 0, ENTRIES);
+	send_range(_metadata, ring, tx.id, 0, ENTRIES);
 	sqe = prep_send(ring, tx.id, &value, 4, 0, 1);
 	sqe->ioprio = IOIPC_SEND_WAIT;
 	EXPECT_TRUE(ring_quiet(ring, 10));
@@ -234,7 +234,7 @@ TEST_F(ring, waiting_send_is_woken)
 	ASSERT_EQ(0, ipc_detach(&peer, all.id));
 	ASSERT_EQ(0, ring_next(ring, &cqe));
 	EXPECT_EQ(4, cqe.res);
-	expect_next(_metadata, &peer, rx.id, 3, 3);
+	expect_message(_metadata, &peer, rx.id, 3, 3);
 	ring_close(&peer);
 }
 
@@ -253,15 +253,15 @@ TEST_F(ring, targeted_messages)
 		ASSERT_EQ(4, ipc_send(ring, tx.id, &i, 4,
 				      i % 4 ? other.id : rx.id));
 	/* 0, 4 and 8 are gone, and nine of the others. */
-	expect_next(_metadata, ring, rx.id, 12, 3);
-	expect_next(_metadata, ring, other.id, 13, 9);
-	expect_next(_metadata, ring, rx.id, 16, 0);
+	expect_message(_metadata, ring, rx.id, 12, 3);
+	expect_message(_metadata, ring, other.id, 13, 9);
+	expect_message(_metadata, ring, rx.id, 16, 0);
 	EXPECT_EQ(-EAGAIN, ipc_recv_u32(ring, rx.id));
 	/* A ring full of what is for nobody any more. */
 	ASSERT_EQ(0, ipc_detach(ring, other.id));
 	for (; i < 20 + 3 * ENTRIES; i++)
 		ASSERT_EQ(4, ipc_send(ring, tx.id, &i, 4, rx.id));
-	expect_next(_metadata, ring, rx.id, 20 + 2 * ENTRIES, 2 * ENTRIES);
+	expect_message(_metadata, ring, rx.id, 20 + 2 * ENTRIES, 2 * ENTRIES);
 }
 
 /* Where several slots are made free at once, too. */
@@ -278,8 +278,8 @@ TEST_F(ring, targeted_messages_in_a_large_ring)
 	for (i = 0; i < 256 + 44; i++)
 		ASSERT_EQ(4, ipc_send(ring, tx.id, &i, 4,
 				      i % 4 ? other.id : rx.id));
-	expect_next(_metadata, ring, rx.id, 44, 11);
-	expect_next(_metadata, ring, other.id, 45, 33);
+	expect_message(_metadata, ring, rx.id, 44, 11);
+	expect_message(_metadata, ring, other.id, 45, 33);
 }
 
 /* A receive without a header keeps the count for the next one with it. */
@@ -292,16 +292,16 @@ TEST_F(ring, reported_once)
 	ASSERT_EQ(0, ipc_create(ring, &id, IOIPC_F_BROADCAST, ENTRIES, 4));
 	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
 	ASSERT_EQ(0, ipc_attach(ring, &rx, id, LOSSY_RX));
-	send_numbers(_metadata, ring, tx.id, 0, 11);
+	send_range(_metadata, ring, tx.id, 0, 11);
 	EXPECT_EQ(3, ipc_recv_u32(ring, rx.id));
 	EXPECT_EQ(4, ipc_recv_u32(ring, rx.id));
-	send_numbers(_metadata, ring, tx.id, 11, 4);
+	send_range(_metadata, ring, tx.id, 11, 4);
 	EXPECT_EQ(7, ipc_recv_u32(ring, rx.id));
 	/* One that fails has told nobody. */
 	EXPECT_EQ(-EFAULT, ipc_recv_flags(ring, rx.id, (void *)4096, 64,
 					  IOIPC_RECV_HDR));
-	expect_next(_metadata, ring, rx.id, 8, 5);
-	expect_next(_metadata, ring, rx.id, 9, 0);
+	expect_message(_metadata, ring, rx.id, 8, 5);
+	expect_message(_metadata, ring, rx.id, 9, 0);
 	EXPECT_EQ(5, fdinfo_value(rx.fd, LOST));
 }
 
@@ -314,15 +314,15 @@ TEST_F(ring, replay)
 	ASSERT_EQ(0, ipc_create(ring, &id, IOIPC_F_BROADCAST, ENTRIES, 4));
 	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
 	ASSERT_EQ(0, ipc_attach(ring, &first, id, LOSSY_RX));
-	send_numbers(_metadata, ring, tx.id, 0, 20);
+	send_range(_metadata, ring, tx.id, 0, 20);
 	/* What was lost before it came is not its loss. */
 	ASSERT_EQ(0, ipc_attach(ring, &rx, id, LOSSY_RX | IOIPC_SUB_REPLAY));
-	expect_next(_metadata, ring, rx.id, 12, 0);
-	send_numbers(_metadata, ring, tx.id, 20, 4);
-	expect_next(_metadata, ring, rx.id, 16, 3);
+	expect_message(_metadata, ring, rx.id, 12, 0);
+	send_range(_metadata, ring, tx.id, 20, 4);
+	expect_message(_metadata, ring, rx.id, 16, 3);
 	for (i = 17; i < 24; i++)
-		expect_next(_metadata, ring, rx.id, i, 0);
-	expect_next(_metadata, ring, first.id, 16, 16);
+		expect_message(_metadata, ring, rx.id, i, 0);
+	expect_message(_metadata, ring, first.id, 16, 16);
 }
 
 TEST_F(ring, lossy_channel)
@@ -337,13 +337,13 @@ TEST_F(ring, lossy_channel)
 	ASSERT_EQ(0, ipc_attach(ring, &rx, id, IOIPC_SUB_RECV));
 	EXPECT_EQ(1, fdinfo_value(rx.fd, LOSSY));
 	EXPECT_EQ(1, fdinfo_value(both.fd, LOSSY));
-	send_numbers(_metadata, ring, id, 0, 20);
+	send_range(_metadata, ring, id, 0, 20);
 	ASSERT_EQ(0, ipc_attach(ring, &replay, id,
 				IOIPC_SUB_RECV | IOIPC_SUB_REPLAY));
-	send_numbers(_metadata, ring, id, 20, 20);
-	expect_next(_metadata, ring, both.id, 32, 32);
-	expect_next(_metadata, ring, rx.id, 32, 32);
-	expect_next(_metadata, ring, replay.id, 32, 20);
+	send_range(_metadata, ring, id, 20, 20);
+	expect_message(_metadata, ring, both.id, 32, 32);
+	expect_message(_metadata, ring, rx.id, 32, 32);
+	expect_message(_metadata, ring, replay.id, 32, 20);
 }
 
 /* What is held can still be had, and what was lost is still told. */
@@ -356,11 +356,11 @@ TEST_F(ring, destroyed_channel)
 	ASSERT_EQ(0, ipc_create(ring, &id, IOIPC_F_BROADCAST, ENTRIES, 4));
 	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
 	ASSERT_EQ(0, ipc_attach(ring, &rx, id, LOSSY_RX));
-	send_numbers(_metadata, ring, tx.id, 0, 20);
+	send_range(_metadata, ring, tx.id, 0, 20);
 	ASSERT_EQ(0, ipc_destroy(ring, id));
-	expect_next(_metadata, ring, rx.id, 12, 12);
+	expect_message(_metadata, ring, rx.id, 12, 12);
 	for (i = 13; i < 20; i++)
-		expect_next(_metadata, ring, rx.id, i, 0);
+		expect_message(_metadata, ring, rx.id, i, 0);
 	EXPECT_EQ(-EPIPE, ipc_recv_u32(ring, rx.id));
 }
 
@@ -382,7 +382,7 @@ TEST_F(ring, waiting_receives)
 	prep_recv(ring, rx.id, &one, sizeof(one),
 		  IOIPC_RECV_WAIT | IOIPC_RECV_HDR, 1);
 	EXPECT_TRUE(ring_quiet(ring, 10));
-	send_numbers(_metadata, &peer, tx.id, 0, 1);
+	send_range(_metadata, &peer, tx.id, 0, 1);
 	ASSERT_EQ(0, ring_next(ring, &cqe));
 	ASSERT_EQ(MESSAGE_LEN, cqe.res);
 	EXPECT_EQ(0, (int)one.value);
@@ -393,7 +393,7 @@ TEST_F(ring, waiting_receives)
 			 IOIPC_RECV_MULTISHOT | IOIPC_RECV_HDR, 2);
 	EXPECT_TRUE(ring_quiet(ring, 10));
 	/* Where the receiver does not run meanwhile it loses most of it. */
-	send_numbers(_metadata, &peer, tx.id, 1, 100);
+	send_range(_metadata, &peer, tx.id, 1, 100);
 	while (got + lost < 100) {
 		ASSERT_EQ(0, ring_next(ring, &cqe));
 		ASSERT_EQ(MESSAGE_LEN, cqe.res);
@@ -654,7 +654,7 @@ TEST_F(ring, stopped_receiver)
 	ASSERT_EQ(0, ipc_attach(ring, &rx, free, IOIPC_SUB_RECV));
 	stopped(_metadata, variant->setup, held, IOIPC_SUB_RECV, &pid[0]);
 	stopped(_metadata, variant->setup, lossy, LOSSY_RX, &pid[1]);
-	send_numbers(_metadata, ring, held, 0, ENTRIES);
+	send_range(_metadata, ring, held, 0, ENTRIES);
 	for (i = 0; i < 100; i++) {
 		ASSERT_EQ(-ENOBUFS, ipc_send_u32(ring, held, i));
 		ASSERT_EQ(4, ipc_send_u32(ring, lossy, i));

@@ -33,7 +33,7 @@
 } while (0)
 
 /* Every combination of directions, tried with @ring's credentials. */
-static void check_attach(struct __test_metadata *_metadata, struct ring *ring,
+static void check_rights(struct __test_metadata *_metadata, struct ring *ring,
 			 __u32 id, bool may_receive, bool may_send)
 {
 	bool both = may_receive && may_send;
@@ -110,7 +110,7 @@ static void check_modes(struct __test_metadata *_metadata, struct ring *ring,
 	for (i = 0; i < ARRAY_SIZE(modes); i++) {
 		m = &modes[i];
 		/* Root passes whatever the mode. */
-		check_attach(_metadata, ring, id[i],
+		check_rights(_metadata, ring, id[i],
 			     who == AS_ROOT || m->may[who][0],
 			     who == AS_ROOT || m->may[who][1]);
 	}
@@ -177,7 +177,7 @@ TEST_F(ring, supplementary_group)
 	}
 	ASSERT_EQ(0, gate_wait(&ready));
 	AS(STRANGER, STRANGER,
-	   check_attach(_metadata, ring, *id, false, false));
+	   check_rights(_metadata, ring, *id, false, false));
 	member = child_start();
 	ASSERT_LE(0, member);
 	if (!member) {
@@ -189,7 +189,7 @@ TEST_F(ring, supplementary_group)
 		ASSERT_EQ(0, syscall(SYS_setresuid, STRANGER, STRANGER,
 				     STRANGER));
 		ASSERT_EQ(0, ring_open(&ring, variant->setup));
-		check_attach(_metadata, &ring, *id, true, true);
+		check_rights(_metadata, &ring, *id, true, true);
 		_exit(_metadata->exit_code);
 	}
 	EXPECT_EQ(0, child_wait(member));
@@ -281,7 +281,7 @@ TEST_F(ring, stranger_and_a_channel_for_the_owner)
 
 	ASSERT_EQ(0, ipc_create_key(&self->ring, &id, 0, 4, 4, 0600, KEY));
 	AS(STRANGER, STRANGER,
-	   check_attach(_metadata, ring, id, false, false);
+	   check_rights(_metadata, ring, id, false, false);
 	   EXPECT_EQ(-EACCES, ipc_attach_key(ring, &sub, KEY, IOIPC_SUB_RECV));
 	   EXPECT_EQ(-EPERM, ipc_destroy(ring, id));
 	   EXPECT_EQ(-EEXIST, ipc_create_key(ring, &own, 0, 4, 4, 0600, KEY)));
