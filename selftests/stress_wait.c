@@ -31,10 +31,16 @@ struct task {
 	pid_t pid;
 };
 
+/* What all tasks of a test share. */
+struct board {
+	struct task tasks[MOST_TASKS];
+	__u32 turn;		/* of the only message there is */
+};
+
 FIXTURE(stress)
 {
 	struct ring ring;	/* owns the channels */
-	struct task *tasks;
+	struct board *board;
 	__u32 id;
 	__u32 back;
 	__u32 total;
@@ -105,28 +111,91 @@ FIXTURE_VARIANT_ADD(stress, broadcast_sqpoll)
 	.flags = IOIPC_F_BROADCAST,
 };
 
-FIXTURE_SETUP(stress)
+static void stress_open(struct __test_metadata *_metadata,
+			struct stress_data *self, unsigned int setup,
+			__u32 flags)
 {
 	const char *number = getenv("IOIPC_STRESS");
 
-	self->total = variant->setup & IORING_SETUP_SQPOLL ? 200 : 2000;
+	self->total = setup & IORING_SETUP_SQPOLL ? 200 : 2000;
 	if (number)
 		self->total = strtoul(number, NULL, 10);
-	self->flags = variant->flags;
-	self->setup = variant->setup;
+	self->flags = flags;
+	self->setup = setup;
 	ASSERT_LT(0U, self->total);
-	self->tasks = shared_alloc(MOST_TASKS * sizeof(*self->tasks));
-	ASSERT_NE(NULL, self->tasks);
+	self->board = shared_alloc(sizeof(*self->board));
+	ASSERT_NE(NULL, self->board);
 	ASSERT_EQ(0, ring_open(&self->ring, RING_PLAIN));
-	ASSERT_EQ(0, ipc_create(&self->ring, &self->id, variant->flags,
-				ENTRIES, 8));
-	ASSERT_EQ(0, ipc_create(&self->ring, &self->back, variant->flags,
-				ENTRIES, 8));
+	ASSERT_EQ(0, ipc_create(&self->ring, &self->id, flags, ENTRIES, 8));
+	ASSERT_EQ(0, ipc_create(&self->ring, &self->back, flags, ENTRIES, 8));
+}
+
+FIXTURE_SETUP(stress)
+{
+	stress_open(_metadata, self, variant->setup, variant->flags);
 }
 
 FIXTURE_TEARDOWN(stress)
 {
 	ring_close(&self->ring);
+}
+
+/* The modes in which receivers compete for a message. */
+FIXTURE(competing)
+{
+	struct stress_data stress;
+};
+
+FIXTURE_VARIANT(competing)
+{
+	unsigned int setup;
+	__u32 flags;
+};
+
+FIXTURE_VARIANT_ADD(competing, unicast_plain)
+{
+	.setup = RING_PLAIN,
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(competing, unicast_defer)
+{
+	.setup = RING_DEFER,
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(competing, unicast_sqpoll)
+{
+	.setup = RING_SQPOLL,
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(competing, multicast_plain)
+{
+	.setup = RING_PLAIN,
+	.flags = IOIPC_F_MULTICAST,
+};
+
+FIXTURE_VARIANT_ADD(competing, multicast_defer)
+{
+	.setup = RING_DEFER,
+	.flags = IOIPC_F_MULTICAST,
+};
+
+FIXTURE_VARIANT_ADD(competing, multicast_sqpoll)
+{
+	.setup = RING_SQPOLL,
+	.flags = IOIPC_F_MULTICAST,
+};
+
+FIXTURE_SETUP(competing)
+{
+	stress_open(_metadata, &self->stress, variant->setup, variant->flags);
+}
+
+FIXTURE_TEARDOWN(competing)
+{
+	ring_close(&self->stress.ring);
 }
 
 /* Not @want: say so, and end. */
@@ -265,6 +334,69 @@ static void __noreturn play(struct stress_data *self, struct task *task,
 		if (ret != 4)
 			fault(task, ret, 4);
 		progress(task);
+	}
+	finish(task);
+}
+
+static __u32 turn_now(struct board *board)
+{
+	return __atomic_load_n(&board->turn, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * One of two that receive from a channel. The only message there is says whose
+ * turn it is: whoever gets it sends the next one to the other channel, and the
+ * last one is the end of both.
+ *
+ * With both asleep a wake-up that is lost is the end. But where one is asleep
+ * and the other about to look, that one finds what nobody is woken for; so now
+ * and then it leaves the channel's next message to the other. A multishot
+ * receive cannot.
+ */
+static void __noreturn play_with_partner(struct stress_data *self,
+					 struct task *task, bool first,
+					 unsigned int seed, struct gate *ready,
+					 struct gate *go)
+{
+	__u32 turns = 2 * self->total, turn;
+	struct board *board = self->board;
+	struct inbox in;
+	struct sub out;
+	long long got;
+	int ret;
+
+	if (inbox_open(&in, self->setup, first ? self->back : self->id,
+		       self->multishot) ||
+	    ipc_attach(&in.ring, &out, first ? self->id : self->back,
+		       IOIPC_SUB_SEND))
+		_exit(10);
+	gate_open(ready);
+	if (gate_wait(go))
+		_exit(11);
+	for (;;) {
+		got = inbox_next(&in);
+		turn = turn_now(board);
+		if (got == -EPIPE && turn == turns)
+			break;
+		if (got != turn)
+			fault(task, got, turn);
+		pause_at_random(&seed);
+		progress(task);
+		__atomic_store_n(&board->turn, ++turn, __ATOMIC_RELEASE);
+		if (turn == turns) {
+			if (ipc_destroy(&in.ring, self->id) ||
+			    ipc_destroy(&in.ring, self->back))
+				_exit(12);
+			break;
+		}
+		ret = send_wait(&in.ring, out.id, turn);
+		if (ret != 4)
+			fault(task, ret, 4);
+		if (self->multishot || rand_r(&seed) % 4)
+			continue;
+		/* This channel's next turn is the one after the other's. */
+		while (turn + 1 < turns && turn_now(board) <= turn + 1)
+			usleep(50);
 	}
 	finish(task);
 }
@@ -412,7 +544,7 @@ static void ping_pong(struct __test_metadata *_metadata,
 		      struct stress_data *self)
 {
 	static const char * const names[] = { "ping", "pong" };
-	struct task *tasks = self->tasks;
+	struct task *tasks = self->board->tasks;
 	struct gate ready, go;
 	pid_t pid;
 	int i;
@@ -433,13 +565,44 @@ static void ping_pong(struct __test_metadata *_metadata,
 		EXPECT_EQ(self->total, tasks[i].done);
 }
 
+static void ping_pong_competing(struct __test_metadata *_metadata,
+				struct stress_data *self)
+{
+	static const char * const names[] = {
+		"first ping", "first pong", "second ping", "second pong",
+	};
+	struct task *tasks = self->board->tasks;
+	struct gate ready, go;
+	__u32 done = 0;
+	pid_t pid;
+	int i;
+
+	ASSERT_EQ(0, gate_init(&ready));
+	ASSERT_EQ(0, gate_init(&go));
+	for (i = 0; i < 4; i++) {
+		tasks[i].name = names[i];
+		pid = child_start();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			play_with_partner(self, &tasks[i], !(i & 1), i, &ready,
+					  &go);
+		tasks[i].pid = pid;
+	}
+	start(_metadata, 4, &ready, &go);
+	ASSERT_EQ(4, ipc_send_u32(&self->ring, self->id, 0));
+	see_through(_metadata, tasks, 4, 4);
+	for (i = 0; i < 4; i++)
+		done += tasks[i].done;
+	EXPECT_EQ(2 * self->total, done);
+}
+
 static void stream(struct __test_metadata *_metadata, struct stress_data *self)
 {
 	static const char * const names[] = {
 		"sender", "first receiver", "second receiver",
 	};
 	__u32 times = self->flags & IOIPC_F_BROADCAST ? 2 : 1;
-	struct task *tasks = self->tasks;
+	struct task *tasks = self->board->tasks;
 	struct gate ready, go;
 	pid_t pid;
 	__u64 sum;
@@ -480,6 +643,17 @@ TEST_F_TIMEOUT(stress, ping_pong_multishot, LIMIT)
 {
 	self->multishot = true;
 	ping_pong(_metadata, self);
+}
+
+TEST_F_TIMEOUT(competing, ping_pong, LIMIT)
+{
+	ping_pong_competing(_metadata, &self->stress);
+}
+
+TEST_F_TIMEOUT(competing, ping_pong_multishot, LIMIT)
+{
+	self->stress.multishot = true;
+	ping_pong_competing(_metadata, &self->stress);
 }
 
 TEST_F_TIMEOUT(stress, stream, LIMIT)
