@@ -18,6 +18,8 @@ mkdir "$bin"
 ln -s /usr/sbin/* /usr/bin/* "$bin/" 2>/dev/null || true
 rm -f -- "$bin"/{mmdebstrap,apt-get,sudo,df}
 program() { # NAME COMMAND...: what PATH has under that name
+	# Or this would write through to the machine's own.
+	rm -f -- "$bin/$1"
 	printf '#!/bin/sh\n%s\n' "$2" >"$bin/$1"
 	chmod +x "$bin/$1"
 }
