@@ -204,6 +204,11 @@ const struct cred *helper_overriding_creds(void)
 	return get_current_cred();
 }
 
+bool helper_fatal_signal_pending(void)
+{
+	return fatal_signal_pending(current);
+}
+
 /* As the calling task sees it; overflow ids and 0 for what it cannot see. */
 struct helper_identity helper_visible_identity(const struct helper_identity *id)
 {

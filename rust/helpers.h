@@ -56,6 +56,7 @@ struct helper_identity {
 
 void helper_current_identity(struct helper_identity *to);
 const struct cred *helper_overriding_creds(void);
+bool helper_fatal_signal_pending(void);
 struct helper_identity helper_visible_identity(const struct helper_identity *id);
 
 void helper_preempt_disable(void);

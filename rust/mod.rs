@@ -16,6 +16,7 @@ pub(crate) mod memlock;
 pub(crate) mod preempt;
 pub(crate) mod rlimit;
 pub(crate) mod shared_region;
+pub(crate) mod task;
 pub(crate) mod user;
 pub(crate) mod user_buffer;
 pub(crate) mod wait_queue;

@@ -238,6 +238,37 @@ TEST_F(ring, waiting_send_is_woken)
 	ring_close(&peer);
 }
 
+/* Nor does the one behind it, which room for one is too little to wake. */
+TEST_F(ring, two_sends_wait)
+{
+	struct ring *ring = &self->ring;
+	__u32 id, value[2] = { 64, 65 }, i;
+	struct io_uring_cqe cqe;
+	struct sub tx, all, rx;
+	struct ring peer;
+
+	ASSERT_EQ(0, ring_open(&peer, RING_PLAIN));
+	ASSERT_EQ(0, ipc_create(&peer, &id, IOIPC_F_BROADCAST, 64, 4));
+	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, ipc_attach(&peer, &all, id, IOIPC_SUB_RECV));
+	ASSERT_EQ(0, ipc_attach(&peer, &rx, id, LOSSY_RX));
+	send_range(_metadata, &peer, id, 0, 64);
+	prep_send(ring, tx.id, &value[0], 4, 0, 0)->ioprio = IOIPC_SEND_WAIT;
+	EXPECT_TRUE(ring_quiet(ring, 10));
+	EXPECT_EQ(0, ipc_recv_u32(&peer, all.id));
+	prep_send(ring, tx.id, &value[1], 4, 0, 1)->ioprio = IOIPC_SEND_WAIT;
+	ASSERT_EQ(0, ring_next(ring, &cqe));
+	EXPECT_EQ(0, (int)cqe.user_data);
+	EXPECT_EQ(4, cqe.res);
+	EXPECT_TRUE(ring_quiet(ring, 10));
+	for (i = 1; i < 64; i++)
+		EXPECT_EQ(i, ipc_recv_u32(&peer, all.id));
+	ASSERT_EQ(0, ring_next(ring, &cqe));
+	EXPECT_EQ(1, (int)cqe.user_data);
+	EXPECT_EQ(4, cqe.res);
+	ring_close(&peer);
+}
+
 /* What is for others is not lost. */
 TEST_F(ring, targeted_messages)
 {
@@ -473,6 +504,79 @@ static __u32 messages(unsigned int setup)
 	if (wanted)
 		return strtoul(wanted, NULL, 0);
 	return setup & IORING_SETUP_SQPOLL ? 5000 : 30000;
+}
+
+#define HUGE_LEN	(1 << 20)
+
+static int flood_with_huge(struct ring *ring, __u32 id)
+{
+	static char message[HUGE_LEN];
+
+	while (ipc_send(ring, id, message, HUGE_LEN, 0) == HUGE_LEN)
+		;
+	return 10;
+}
+
+/*
+ * Copying takes longer than until the slot is sent over again. Who waits gets
+ * back to user space nevertheless, with a message or without.
+ */
+static void slow_reader(struct __test_metadata *_metadata, struct ring *ring,
+			bool multishot)
+{
+	unsigned long long until = now_ms() + 3000;
+	static char message[HUGE_LEN];
+	struct buffers buffers;
+	struct io_uring_cqe cqe;
+	struct sub rx;
+	bool armed = false;
+	unsigned int i;
+	pid_t pid[2];
+	__u32 id;
+
+	ASSERT_EQ(0, ipc_create(ring, &id, IOIPC_F_BROADCAST, 2, HUGE_LEN));
+	ASSERT_EQ(0, ipc_attach(ring, &rx, id, LOSSY_RX));
+	ASSERT_EQ(0, buffers_open(ring, &buffers, BUFFER_RING, 1, 2, HUGE_LEN));
+	ASSERT_EQ(0, buffers_give(ring, &buffers, 0, 2));
+	for (i = 0; i < ARRAY_SIZE(pid); i++) {
+		pid[i] = child_start();
+		ASSERT_LE(0, pid[i]);
+		if (!pid[i]) {
+			struct ring own;
+
+			if (ring_open(&own, RING_PLAIN))
+				_exit(11);
+			_exit(flood_with_huge(&own, id));
+		}
+	}
+	while (now_ms() < until) {
+		if (!armed && multishot)
+			prep_recv_select(ring, rx.id, 1, 0,
+					 IOIPC_RECV_MULTISHOT, 1);
+		else if (!armed)
+			prep_recv(ring, rx.id, message, HUGE_LEN,
+				  IOIPC_RECV_WAIT, 1);
+		ASSERT_EQ(0, ring_next(ring, &cqe));
+		armed = cqe.flags & IORING_CQE_F_MORE;
+		if (cqe.flags & IORING_CQE_F_BUFFER)
+			ASSERT_EQ(0, buffers_give(ring, &buffers,
+						  cqe_buffer(&cqe), 1));
+		EXPECT_TRUE(cqe.res == HUGE_LEN || cqe.res == -EAGAIN)
+			TH_LOG("result %d", cqe.res);
+	}
+	for (i = 0; i < ARRAY_SIZE(pid); i++)
+		child_kill(pid[i]);
+	buffers_close(&buffers);
+}
+
+TEST_F(ring, slow_waiting_reader)
+{
+	slow_reader(_metadata, &self->ring, false);
+}
+
+TEST_F(ring, slow_multishot_reader)
+{
+	slow_reader(_metadata, &self->ring, true);
 }
 
 /* Small and large rings: one slot at a time is lost, and several. */

@@ -883,4 +883,73 @@ TEST_F(pair, one_user_does_not_crowd_the_door)
 	child_kill(pid);
 }
 
+/* Who polls exclusively for room hears of it, although no send waits. */
+TEST_F(pair, exclusive_poller)
+{
+	struct epoll_event ev = { .events = EPOLLOUT | EPOLLEXCLUSIVE };
+	int ep = epoll_create1(0);
+
+	ASSERT_LE(0, ep);
+	fill(_metadata, self);
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->tx.fd, &ev));
+	EXPECT_EQ(0, epoll_wait(ep, &ev, 1, 0));
+	EXPECT_EQ(0, ipc_recv_u32(&self->peer, self->rx.id));
+	EXPECT_EQ(1, epoll_wait(ep, &ev, 1, PATIENCE_MS));
+	ASSERT_EQ(4, ipc_send_u32(&self->peer, self->id, PAIR_ENTRIES));
+	EXPECT_EQ(0, epoll_wait(ep, &ev, 1, 0));
+	if (variant->flags & IOIPC_F_BROADCAST) {
+		ASSERT_EQ(0, ipc_detach(&self->peer, self->rx.id));
+		EXPECT_EQ(1, epoll_wait(ep, &ev, 1, PATIENCE_MS));
+	}
+	close(ep);
+}
+
+/* Room for half of the ring, and a send that waits and whose task does not run. */
+static void stop_a_send(struct __test_metadata *_metadata,
+			struct pair_data *self, struct ring *stopped,
+			struct sub *sub, const __u32 *value)
+{
+	__u32 i;
+
+	/* Task work of such a ring is left until it is entered. */
+	ASSERT_EQ(0, ring_open(stopped, RING_DEFER));
+	ASSERT_EQ(0, ipc_attach(stopped, sub, self->id, IOIPC_SUB_SEND));
+	fill(_metadata, self);
+	send_value(stopped, sub->id, value, IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(stopped));
+	ASSERT_EQ(0, fdinfo_wait(sub->fd, SENDS_WAITING, 1));
+	for (i = 0; i < PAIR_ENTRIES / 2; i++)
+		ASSERT_EQ(i, ipc_recv_u32(&self->peer, self->rx.id));
+}
+
+TEST_F(pair, send_of_who_is_detached)
+{
+	__u32 value = PAIR_ENTRIES, other = 100;
+	struct ring *ring = &self->ring, stopped;
+	struct sub sub;
+
+	stop_a_send(_metadata, self, &stopped, &sub, &other);
+	ASSERT_EQ(0, ipc_detach(&self->peer, sub.id));
+	send_value(ring, self->tx.id, &value, IOIPC_SEND_WAIT);
+	expect_next(_metadata, ring, value, 4);
+	expect_next(_metadata, &stopped, other, -ENOENT);
+	drain(_metadata, self, ring, PAIR_ENTRIES / 2, PAIR_ENTRIES + 1);
+	ring_close(&stopped);
+}
+
+/* Whose turn it is counts where somebody receives. */
+TEST_F(pair, nobody_to_receive)
+{
+	__u32 value = PAIR_ENTRIES, other = 100;
+	struct ring *ring = &self->ring, stopped;
+	struct sub sub;
+
+	stop_a_send(_metadata, self, &stopped, &sub, &other);
+	ASSERT_EQ(0, ipc_detach(&self->peer, self->rx.id));
+	send_value(ring, self->tx.id, &value, IOIPC_SEND_WAIT);
+	expect_next(_metadata, ring, value, 4);
+	expect_next(_metadata, &stopped, other, 4);
+	ring_close(&stopped);
+}
+
 TEST_HARNESS_MAIN

@@ -8,6 +8,7 @@ use super::{
     rfl::{
         inode::Access,
         io_uring::{IssueFlags, NewRequest, Outcome, Prepared, Request, Sqe, UringLocked},
+        task,
         user_buffer::UserBuffer, //
     },
     ring::Found,
@@ -197,6 +198,14 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             },
         };
 
+        let outcome = if outcome == Outcome::WAIT && task::is_killed() {
+            // Whatever it waits for, it shall not keep the task from its end: `poll` may say that
+            // it is there.
+            req.complete(Err(EINTR), 0)
+        } else {
+            outcome
+        };
+
         if outcome == Outcome::WAIT {
             self.begin_wait();
         } else if outcome == Outcome::COMPLETE && req.needs_cleanup() {
@@ -306,7 +315,12 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             }
             failures += 1;
             if self.cannot_keep_up(failures) {
-                break;
+                // `poll` would say that there is something to wait for no longer.
+                return if self.command().waits() {
+                    Err(EAGAIN)
+                } else {
+                    Ok(None)
+                };
             }
         }
         Ok(None)
@@ -315,7 +329,6 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     /// Whether a receive that has got no message once more is to leave it at that.
     #[cold]
     fn cannot_keep_up(self, failures: u32) -> bool {
-        // Who has overrun it sends a message, for which this receiver is woken.
         self.member().service.lossy && failures >= MAX_OVERRUNS
     }
 
@@ -357,7 +370,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             let Some(Received { bytes, cqe_flags }) = received else {
                 failures += 1;
                 if self.cannot_keep_up(failures) {
-                    break;
+                    return Err(EAGAIN);
                 }
                 continue;
             };

@@ -9,6 +9,7 @@ use super::{
         inode::Access,
         io_uring::{IssueFlags, Outcome, Prepared, Sqe},
         preempt,
+        task,
         user_buffer::UserBuffer,
         wait_queue::events,
     },
@@ -73,7 +74,8 @@ pub(crate) fn issue(req: Send<'_>, subscriber: &Subscriber, flags: IssueFlags<'_
 /// What becomes of a send that has waited, or that may have to.
 #[cold]
 fn wait_or_end(req: Send<'_>, subscriber: &Subscriber, result: Result<u32>) -> Outcome {
-    if req.command().waits() && result == Err(ring_full()) {
+    // A task that has been killed shall get to its end, although `poll` may say that there is room.
+    if req.command().waits() && result == Err(ring_full()) && !task::is_killed() {
         match wait(req, subscriber) {
             Ok(true) => return Outcome::WAIT,
             Ok(false) => {}
@@ -97,16 +99,20 @@ pub(crate) fn give_up(req: Send<'_>, subscriber: &Subscriber) {
 }
 
 fn end_wait(req: Send<'_>, subscriber: &Subscriber) {
-    subscriber.channel.turn_ends();
-    subscriber.channel.count_waiting_sends(-1);
-    subscriber
-        .member
-        .sends
-        .leave(req.submitter(), req.command().ticket.get());
+    let (channel, member) = (&*subscriber.channel, &*subscriber.member);
+    let ticket = req.command().ticket.get();
+
+    channel.turn_ends();
+    member.sends.leave(req.submitter(), ticket, |by| {
+        channel.count_waiting_sends(by)
+    });
     req.set_needs_cleanup(false);
     // Who polls may have been told that there is room, and then that this send comes first.
-    if subscriber.member.writers.is_active() {
-        subscriber.member.writers.wake(0);
+    if member.writers.is_active() {
+        member.writers.wake(0);
+    }
+    if member.sends.len() == 0 && member.senders.is_active() {
+        member.senders.wake(0);
     }
 }
 
@@ -116,11 +122,11 @@ fn wait(req: Send<'_>, subscriber: &Subscriber) -> Result<bool> {
         let member = &*subscriber.member;
         // The door is everybody's: one user shall not keep all others from waiting there.
         let share = (member.id == DOOR).then_some(MAX_WAITING / 4);
-        let Some(ticket) = member.sends.join(req.submitter(), share)? else {
+        let count = |by| subscriber.channel.count_waiting_sends(by);
+        let Some(ticket) = member.sends.join(req.submitter(), share, count)? else {
             return Ok(false);
         };
 
-        subscriber.channel.count_waiting_sends(1);
         req.command().ticket.set(ticket);
         req.set_needs_cleanup(true);
     }
@@ -169,8 +175,8 @@ fn may_go(req: Send<'_>, subscriber: &Subscriber) -> bool {
 
     if !sender.sends.may_go(req.submitter(), ticket) {
         // Whoever is in front shall not go on waiting for more room while this one, told by
-        // `poll` that there is some, comes back again and again.
-        if channel.ring().room() != 0 {
+        // `poll` that there is some, comes back again and again: so what that counts counts here.
+        if channel.has_room() {
             sender.senders.wake(events::WRITABLE);
         }
         return false;

@@ -33,6 +33,8 @@ struct Tickets {
     /// By submitter and ticket: who pays for the place.
     waiting: RBTree<(Submitter, u64), UserId>,
     last: u64,
+    /// The subscriber has left: what still waits is to end, and counts no more.
+    closed: bool,
 }
 
 impl Tickets {
@@ -50,6 +52,7 @@ impl SendQueue {
                 Tickets {
                     waiting: RBTree::new(),
                     last: 0,
+                    closed: false,
                 },
                 "SendQueue::tickets"
             ),
@@ -80,8 +83,14 @@ impl SendQueue {
     }
 
     /// Makes a send wait behind all others of its submitter; returns its ticket, not 0, or nothing
-    /// where too many wait, or so many of the caller's user as are its `share`. Sleeps.
-    pub(crate) fn join(&self, submitter: Submitter, share: Option<u32>) -> Result<Option<u64>> {
+    /// where too many wait, or so many of the caller's user as are its `share`. `count` is told of
+    /// one more. Sleeps.
+    pub(crate) fn join(
+        &self,
+        submitter: Submitter,
+        share: Option<u32>,
+        count: impl FnOnce(i32),
+    ) -> Result<Option<u64>> {
         let room = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
         let user = UserId::current();
         let mut tickets = self.tickets.lock();
@@ -95,17 +104,33 @@ impl SendQueue {
             .waiting
             .insert(room.into_node((submitter, ticket), user));
         self.len.add(1);
+        if !tickets.closed {
+            count(1);
+        }
         Ok(Some(ticket))
     }
 
-    /// Ends a wait.
-    pub(crate) fn leave(&self, submitter: Submitter, ticket: u64) {
+    /// Ends a wait; `count` is told of one less.
+    pub(crate) fn leave(&self, submitter: Submitter, ticket: u64, count: impl FnOnce(i32)) {
         let mut tickets = self.tickets.lock();
         let left = tickets.waiting.remove_node(&(submitter, ticket));
 
+        if !tickets.closed {
+            count(-1);
+        }
         self.len.add(-1);
         drop(tickets);
         drop(left);
+    }
+
+    /// The subscriber has left. Its sends end when their tasks run, which may be stopped, so from
+    /// now on they do not count: `count` is told of all of them.
+    pub(crate) fn close(&self, count: impl FnOnce(i32)) {
+        let mut tickets = self.tickets.lock();
+
+        if !core::mem::replace(&mut tickets.closed, true) {
+            count(-(self.len() as i32));
+        }
     }
 }
 

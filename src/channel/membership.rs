@@ -17,6 +17,14 @@ impl Channel {
     /// where receivers compete) at the oldest one held. `ENOENT` where it has been detached before,
     /// `ENOSPC`, `ENOMEM`. Sleeps.
     pub(crate) fn join(&self, member: &Arc<Member>, replay: bool) -> Result {
+        self.try_to_join(member, replay).inspect_err(|_| {
+            let unused = self.members.lock().unused_places();
+
+            drop(unused);
+        })
+    }
+
+    fn try_to_join(&self, member: &Arc<Member>, replay: bool) -> Result {
         loop {
             let lack = {
                 let mut members = self.members.lock();
@@ -98,6 +106,7 @@ impl Channel {
         };
 
         drop(removed);
+        member.sends.close(|by| self.count_waiting_sends(by));
         member.wake_for_end();
         // What waited for it need not be held any longer.
         self.room_made(1, true);

@@ -91,7 +91,8 @@ impl Channel {
         }
     }
 
-    /// Counts sends that begin or end to wait; to be called while the member counts them, too.
+    /// Counts sends that begin or end to wait; to be called while the member counts them, too,
+    /// unless it has left.
     pub(crate) fn count_waiting_sends(&self, by: i32) {
         self.waiting_sends.add(by);
     }
@@ -104,11 +105,12 @@ impl Channel {
 
     /// Whether a waiting send of `member` that has not been woken is to leave what room there is to
     /// those of other members, who have been here before. It will be woken: there is something to
-    /// be received, and then all are.
+    /// be received, and somebody to do it, and then all are.
     pub(crate) fn is_others_turn(&self, member: &Member) -> bool {
         let entries = self.parameters.ring_entries;
 
         self.waiting_sends.load_relaxed() > member.sends.len()
+            && self.nr_receivers() != 0
             && self.reclaimed_room(entries - 1) < entries
     }
 

@@ -208,18 +208,19 @@ impl Members {
     }
 
     /// Wakes waiting sends, of one member after the other, in turn, until there are as many as
-    /// `room` slots. Returns how many wait there.
+    /// `room` slots; and all who poll exclusively where no send waits. Returns how many wait there.
     pub(crate) fn wake_senders(&mut self, room: u32, asleep: &SleepCounts) -> u32 {
         let mut woken = 0_u32;
 
         for at in self.round(self.last_sender) {
-            if woken >= room {
-                break;
-            }
             let entry = &mut self.entries[at];
+            let waiting = entry.member.sends.len();
 
-            if entry.wake_for_room(Wait::Send, asleep) {
-                woken = woken.saturating_add(entry.member.sends.len());
+            if waiting != 0 && woken >= room {
+                continue;
+            }
+            if entry.wake_for_room(Wait::Send, asleep) && waiting != 0 {
+                woken = woken.saturating_add(waiting);
                 self.last_sender = entry.member.id;
             }
         }

@@ -19,18 +19,18 @@ mod suite {
         let submitter = Submitter::new(1, 1);
 
         assert_eq!(queue.may_go(submitter, 0), true);
-        let first = queue.join(submitter, None)?.ok_or(ENOSPC)?;
-        let second = queue.join(submitter, None)?.ok_or(ENOSPC)?;
+        let first = queue.join(submitter, None, |_| {})?.ok_or(ENOSPC)?;
+        let second = queue.join(submitter, None, |_| {})?.ok_or(ENOSPC)?;
 
         assert!(first != 0 && second != 0);
         assert_eq!(queue.len(), 2);
         for (ticket, goes) in [(first, true), (second, false), (0, false)] {
             assert_eq!(queue.may_go(submitter, ticket), goes);
         }
-        queue.leave(submitter, first);
+        queue.leave(submitter, first, |_| {});
         assert_eq!(queue.may_go(submitter, second), true);
         assert_eq!(queue.may_go(submitter, 0), false);
-        queue.leave(submitter, second);
+        queue.leave(submitter, second, |_| {});
         assert_eq!(queue.may_go(submitter, 0), true);
         assert_eq!(queue.len(), 0);
         Ok(())
@@ -40,12 +40,12 @@ mod suite {
     fn submitters_do_not_wait_for_one_another() -> Result {
         let queue = queue()?;
         let submitters = [(1, 1), (1, 2), (2, 1)].map(|(ring, task)| Submitter::new(ring, task));
-        let ticket = queue.join(submitters[1], None)?.ok_or(ENOSPC)?;
+        let ticket = queue.join(submitters[1], None, |_| {})?.ok_or(ENOSPC)?;
 
         assert_eq!(queue.may_go(submitters[0], 0), true);
         assert_eq!(queue.may_go(submitters[1], 0), false);
         assert_eq!(queue.may_go(submitters[2], 0), true);
-        queue.leave(submitters[1], ticket);
+        queue.leave(submitters[1], ticket, |_| {});
         Ok(())
     }
 
@@ -55,12 +55,36 @@ mod suite {
         let submitter = Submitter::new(1, 1);
 
         for ticket in 1..=u64::from(MAX_WAITING) {
-            assert_eq!(queue.join(submitter, None), Ok(Some(ticket)));
+            assert_eq!(queue.join(submitter, None, |_| {}), Ok(Some(ticket)));
         }
-        assert_eq!(queue.join(submitter, None), Ok(None));
-        queue.leave(submitter, 500);
-        assert_eq!(queue.join(submitter, None)?.is_some(), true);
+        assert_eq!(queue.join(submitter, None, |_| {}), Ok(None));
+        queue.leave(submitter, 500, |_| {});
+        assert_eq!(queue.join(submitter, None, |_| {})?.is_some(), true);
         assert_eq!(queue.len(), MAX_WAITING);
+        Ok(())
+    }
+    #[test]
+    fn who_has_left_counts_no_more() -> Result {
+        let queue = queue()?;
+        let submitter = Submitter::new(1, 1);
+        let sum = core::cell::Cell::new(0);
+        let count = |by| sum.set(sum.get() + by);
+        let first = queue.join(submitter, None, count)?.ok_or(ENOSPC)?;
+        let second = queue.join(submitter, None, count)?.ok_or(ENOSPC)?;
+
+        queue.leave(submitter, first, count);
+        assert_eq!(sum.get(), 1);
+        queue.close(count);
+        queue.close(count);
+        assert_eq!(sum.get(), 0);
+        // They wait nevertheless, until they have ended.
+        let third = queue.join(submitter, None, count)?.ok_or(ENOSPC)?;
+
+        assert_eq!(queue.len(), 2);
+        for ticket in [second, third] {
+            queue.leave(submitter, ticket, count);
+        }
+        assert_eq!((queue.len(), sum.get()), (0, 0));
         Ok(())
     }
 }

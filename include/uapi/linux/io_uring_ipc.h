@@ -59,7 +59,7 @@
  *          messages as it takes for 1/64 of the ring to be free, and at least
  *          one, and goes on with the oldest that is left. How many it has lost
  *          IOIPC_RECV_HDR tells, and fdinfo. A receive that is overrun again and
- *          again while it copies may end with -EAGAIN.
+ *          again while it copies may end with -EAGAIN, also one that waits.
  * FROM_FD: @channel_id is a channel_fd that the caller has inherited or was
  *          given, of an attached subscriber; @key is 0. Who holds that may
  *          send, receive, or both, as its subscriber may, in any IPC namespace
