@@ -8,7 +8,7 @@ use crate::pages::{Pages, PAGE, PAGES};
 use crate::program::{Actor, Attach, Call, Create, Odd, Request, Transfer};
 use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{cqueue, opcode, squeue, EnterFlags, IoUring};
-use io_uring_ipc::abi::{self, ChannelAttach, ChannelCreate};
+use io_uring_ipc::abi::{self, ChannelAttach, ChannelCreate, MsgHdr};
 use io_uring_ipc::register;
 use io_uring_ipc::sqe::{Sqe, BUFFER_SELECT, IO_LINK};
 use std::fs;
@@ -26,6 +26,8 @@ const MUST_FAIL: u64 = 1 << 63;
 const LIMITED: u64 = 1 << 62;
 /// In the number of any receive.
 const RECEIVE: u64 = 1 << 61;
+/// In the number of a receive that has asked for headers.
+const HEADER: u64 = 1 << 60;
 const MOST_MAPS: usize = 4;
 /// For requests with a limit: the kernel reads them some time later.
 static TIMES: [Timespec; 3] = [
@@ -42,6 +44,18 @@ pub static TRACE: AtomicBool = AtomicBool::new(false);
 /// How long a call waits: mostly not at all.
 fn pause(number: u8) -> Duration {
     Duration::from_millis(u64::from(number.saturating_sub(192) / 32))
+}
+
+/// Whether a request of this number and result has received something that was sent for sure: a
+/// message of length 0 may be a notice of who has come or gone.
+fn has_payload(number: u64, res: i32) -> bool {
+    let header = if number & HEADER != 0 {
+        size_of::<MsgHdr>() as i32
+    } else {
+        0
+    };
+
+    number & RECEIVE != 0 && res > header
 }
 
 /// What the words of a register call's argument are.
@@ -486,6 +500,9 @@ impl Run<'_> {
             self.feedback.sent.fetch_add(1, Ordering::Relaxed);
         } else {
             number |= RECEIVE;
+            if flags & abi::RECV_HDR != 0 {
+                number |= HEADER;
+            }
         }
         sqe.user_data = number | u64::from(sqe.len.min(255));
         if number & LIMITED != 0 && sqe.len >= 255 {
@@ -608,7 +625,7 @@ impl Run<'_> {
                 done.flags()
             );
         }
-        if number & RECEIVE != 0 && res >= 0 {
+        if has_payload(number, res) {
             self.feedback.received.fetch_add(1, Ordering::Relaxed);
         }
         // How it ended, which buffers aside.
@@ -738,6 +755,20 @@ fn linger(ms: u32) -> i32 {
                 libc::_exit(0);
             }
             child => result(child),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notices_are_not_messages() {
+        assert!(has_payload(RECEIVE, 1));
+        assert!(has_payload(RECEIVE | HEADER, 49));
+        for (number, res) in [(RECEIVE, 0), (RECEIVE | HEADER, 48), (RECEIVE, -5), (0, 1)] {
+            assert!(!has_payload(number, res), "{number:x} {res}");
         }
     }
 }

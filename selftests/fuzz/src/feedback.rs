@@ -21,7 +21,8 @@ pub struct Feedback {
     pub operations: AtomicU64,
     /// Which promise was broken, or 0: [`Broken`].
     broken: AtomicU32,
-    /// Sends tried, and messages received: where nothing is broadcast the latter are not more.
+    /// Sends tried, and messages received that are not empty: where nothing is broadcast the latter
+    /// are not more.
     pub sent: AtomicU64,
     pub received: AtomicU64,
     pub broadcasts: AtomicU32,
