@@ -37,7 +37,8 @@
 //! | `head` in [`Ring::reclaim_taken`], [`Ring::reclaim_passed`] | `head` in [`Ring::claim`] | all of those |
 //!
 //! Comments say by "litmus:" which tests in `Documentation/litmus-tests` show that an access is
-//! ordered enough. What has none only saves work, or comes before there is anybody else.
+//! ordered enough. What has none comes before there is anybody else, or may be old: then a search
+//! begins too early, `head` does not go as far as it could, or the exchange that follows fails.
 
 use super::rfl::atomic::{read_barrier, Word64};
 use slot::{after, ClaimWord, SlotState};
@@ -99,6 +100,7 @@ impl<M: Memory> Ring<M> {
 
     /// The next position to be claimed.
     pub(crate) fn tail(&self) -> u64 {
+        // Where a receiver starts; to others it may be old. litmus: join-tail
         self.memory.header().tail.load_relaxed()
     }
 
@@ -340,6 +342,7 @@ impl<M: Memory> Ring<M> {
             let Ok(slot) = self.published(head) else {
                 break;
             };
+            // litmus: publish. Where it is the slot's next message, `head` is past this one.
             if slot.flags.load_relaxed() & SKIP == 0 {
                 // Acquire: pairs with the release in `Taken::done()`. litmus: done, room
                 let claim = slot.claim.load_acquire();

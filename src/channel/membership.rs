@@ -38,7 +38,8 @@ impl Channel {
                 } else if let Some(places) = members.lacking_places(member) {
                     Lack::Places(places)
                 } else {
-                    // Under the lock, so that no `reclaim()` overlooks the new cursor. litmus: join
+                    // Under the lock, so that no `reclaim()` overlooks the new cursor.
+                    // litmus: join, join-tail
                     let start = if replay || self.parameters.mode.receivers_compete() {
                         self.ring.head()
                     } else {

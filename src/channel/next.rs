@@ -61,6 +61,7 @@ impl Channel {
 
     /// The next notice for `member`, which may have to wait for messages before it.
     pub(crate) fn notice_for(&self, member: &Member) -> Option<Notice> {
+        // Whose message has been found has come before that was published. litmus: noticed
         if member.next_notice.load_relaxed() == self.noticed_to.load_relaxed() {
             return None;
         }
@@ -94,6 +95,7 @@ impl Channel {
             identity: member.identity,
         });
 
+        // Before the subscriber that has come can send. litmus: noticed
         self.noticed_to.store_relaxed(end);
         end
     }
