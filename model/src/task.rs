@@ -164,8 +164,8 @@ impl Send {
         Self { faults, ..self }
     }
 
-    /// Sends it.
-    pub(crate) fn run(self, subscriber: &Subscriber) -> Result {
+    /// Has it made ready for a subscriber.
+    pub(crate) fn start(self, subscriber: &Subscriber) -> Result<SendUnderWay<'_>> {
         let memory = Rc::new(Memory::default());
 
         memory.payload.set([self.value; 2]);
@@ -177,22 +177,78 @@ impl Send {
             len: u32::from(self.value),
             file_index: self.target,
         };
-        let req = Request::new(subscriber.member.id, u64::from(self.value), None);
 
-        let command = SendCommand::parse(&sqe)?;
-
-        while send::issue(
-            Prepared::new(&req, &command),
+        Ok(SendUnderWay {
+            req: Request::new(subscriber.member.id, u64::from(self.value), None),
+            command: SendCommand::parse(&sqe)?,
             subscriber,
-            IssueFlags::default(),
-        ) == Outcome::WAIT
-        {
-            poll(subscriber, events::WRITABLE | events::EXCLUSIVE);
+        })
+    }
+
+    /// Sends it.
+    pub(crate) fn run(self, subscriber: &Subscriber) -> Result {
+        self.start(subscriber)?.finish()
+    }
+}
+
+/// What a send that waits polls for.
+const FOR_ROOM: u32 = events::WRITABLE | events::EXCLUSIVE;
+
+/// A send that waits, queued at its file.
+pub(crate) struct ArmedSend<'a> {
+    request: PollRequest<'a>,
+    waiter: Arc<Waiter>,
+}
+
+/// A send whose steps the test takes.
+pub(crate) struct SendUnderWay<'a> {
+    req: Request,
+    command: SendCommand,
+    subscriber: &'a Subscriber,
+}
+
+impl<'a> SendUnderWay<'a> {
+    pub(crate) fn issue(&self) -> Outcome {
+        send::issue(self.prepared(), self.subscriber, IssueFlags::default())
+    }
+
+    /// Begins to wait, as it must.
+    pub(crate) fn arm(&self) -> ArmedSend<'a> {
+        let waiter = Waiter::new(FOR_ROOM);
+        let request = PollRequest::new(FOR_ROOM, Some(waiter.clone()));
+
+        assert_eq!(self.issue(), Outcome::WAIT);
+        assert_eq!(self.subscriber.poll(&request), 0);
+        ArmedSend { request, waiter }
+    }
+
+    /// Is cancelled where it waits.
+    pub(crate) fn cancel(self, armed: ArmedSend<'a>) {
+        drop(armed);
+        send::give_up(self.prepared(), self.subscriber);
+    }
+
+    /// Goes on when it is woken.
+    pub(crate) fn wake(self, armed: ArmedSend<'a>) -> Result {
+        sleep(self.subscriber, FOR_ROOM, &armed.waiter);
+        drop(armed);
+        self.finish()
+    }
+
+    /// Waits as often as it takes.
+    pub(crate) fn finish(self) -> Result {
+        while self.issue() == Outcome::WAIT {
+            poll(self.subscriber, FOR_ROOM);
         }
-        req.result
+        self.req
+            .result
             .get()
             .expect("nothing else ends a send")
             .map(|_| ())
+    }
+
+    fn prepared(&self) -> Prepared<'_, SendCommand> {
+        Prepared::new(&self.req, &self.command)
     }
 }
 

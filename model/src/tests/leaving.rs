@@ -59,6 +59,31 @@ fn who_leaves_makes_room() {
     });
 }
 
+/// A send that waits ends when its subscriber leaves, and what room it was woken for is another's.
+#[test]
+fn a_waiting_send_that_leaves_hands_on() {
+    explore_weak(Preemptions(2), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let receiver = task::attach(&channel, 2);
+        let senders = [3, 4].map(|id| task::attach_sender(&channel, id));
+
+        Send::new(1).run(&senders[0]).unwrap();
+        Send::new(2).run(&senders[0]).unwrap();
+        let [leaves, waits] = senders.each_ref().map(|sender| {
+            let send = Send::new(3).waiting().start(sender).unwrap();
+            let armed = send.arm();
+
+            (send, armed)
+        });
+        let receives = thread::spawn(move || Receive::now().run(&receiver));
+
+        senders[0].detach();
+        assert_eq!(leaves.0.wake(leaves.1), Err(ENOENT));
+        assert_eq!(waits.0.wake(waits.1), Ok(()));
+        assert_eq!(receives.join().unwrap(), Ok(1));
+    });
+}
+
 /// A broadcast receiver that leaves holds up nobody.
 #[test]
 fn who_leaves_is_not_the_slowest() {

@@ -91,6 +91,27 @@ fn a_multishot_receive_gets_everything() {
     });
 }
 
+/// One that was woken for a message that another receive has taken sleeps again.
+#[test]
+fn a_multishot_receive_sleeps_again() {
+    explore_weak(Preemptions(2), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, other) = (task::attach(&channel, 2), task::attach(&channel, 3));
+        let receives = thread::spawn(move || Receive::run_multishot(&receiver, 1));
+
+        Send::new(1).run(&other).unwrap();
+        let left = match Receive::now().run(&other) {
+            Ok(1) => 2,
+            nothing => {
+                assert_eq!(nothing, Err(EAGAIN));
+                1
+            }
+        };
+        Send::new(2).run(&other).unwrap();
+        assert_eq!(receives.join().unwrap(), [left]);
+    });
+}
+
 /// Who sleeps while a slot is claimed and later ones are published hears of those as well.
 #[test]
 fn nobody_sleeps_behind_a_closed_window() {
@@ -208,7 +229,92 @@ fn a_cancelled_receive_hands_on() {
     });
 }
 
-/// The end of a channel ends all waits, after what was sent before it.
+/// A send that was woken for room and is cancelled hands it on.
+#[test]
+fn a_cancelled_send_hands_on() {
+    explore_weak(Preemptions(2), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let receiver = task::attach(&channel, 2);
+        let senders = [3, 4].map(|id| task::attach_sender(&channel, id));
+
+        Send::new(1).run(&senders[0]).unwrap();
+        Send::new(2).run(&senders[0]).unwrap();
+        let [cancelled, waits] = senders.each_ref().map(|sender| {
+            let send = Send::new(3).waiting().start(sender).unwrap();
+            let armed = send.arm();
+
+            (send, armed)
+        });
+        let receives = thread::spawn(move || Receive::now().run(&receiver));
+
+        cancelled.0.cancel(cancelled.1);
+        assert_eq!(waits.0.wake(waits.1), Ok(()));
+        assert_eq!(receives.join().unwrap(), Ok(1));
+    });
+}
+
+/// The sends of a task that wait stay in their order, though they come back in another.
+#[test]
+fn waiting_sends_stay_in_order() {
+    explore_weak(Preemptions(1), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+
+        Send::new(1).run(&sender).unwrap();
+        Send::new(2).run(&sender).unwrap();
+        let older = Send::new(3).waiting().start(&sender).unwrap();
+        let armed = older.arm();
+        let receives = thread::spawn(move || {
+            (0..4)
+                .map(|_| Receive::waiting().run(&receiver).unwrap())
+                .collect::<Vec<_>>()
+        });
+
+        let younger = Send::new(4).waiting().start(&sender).unwrap();
+
+        // Whatever room there is.
+        assert_eq!(younger.issue(), Outcome::WAIT);
+        older.wake(armed).unwrap();
+        younger.finish().unwrap();
+        assert_eq!(receives.join().unwrap(), [1, 2, 3, 4]);
+    });
+}
+
+/// What room a send that waits was woken for is left to it, until it has gone.
+#[test]
+fn room_is_kept_for_who_was_woken() {
+    explore_weak(Exhaustive, || {
+        let channel = task::channel(Mode::Unicast, 8);
+        let receiver = task::attach(&channel, 2);
+        let (waits, comes_again) = (
+            task::attach_sender(&channel, 3),
+            task::attach_sender(&channel, 4),
+        );
+
+        for value in 1..=8 {
+            Send::new(value).run(&comes_again).unwrap();
+        }
+        let woken = Send::new(9).waiting().start(&waits).unwrap();
+        let armed = woken.arm();
+
+        // A quarter of the ring, for which it is woken.
+        assert_eq!(Receive::now().run(&receiver), Ok(1));
+        assert_eq!(Receive::now().run(&receiver), Ok(2));
+        assert_eq!(Send::new(10).run(&comes_again), Ok(()));
+        assert!(Send::new(11).run(&comes_again).is_err());
+        drop(armed);
+        assert_eq!(woken.issue(), Outcome::COMPLETE);
+
+        // So little that nobody is woken for it.
+        let sleeps = Send::new(12).waiting().start(&waits).unwrap();
+        let armed = sleeps.arm();
+        assert_eq!(Receive::now().run(&receiver), Ok(3));
+        assert_eq!(Send::new(11).run(&comes_again), Ok(()));
+        sleeps.cancel(armed);
+    });
+}
+
+/// The end of a channel ends all waits.
 #[test]
 fn the_end_ends_all_waits() {
     explore_weak(Exhaustive, || {
@@ -218,6 +324,22 @@ fn the_end_ends_all_waits() {
 
         channel.destroy();
         assert_eq!(receives.join().unwrap(), Err(EPIPE));
+    });
+}
+
+/// Those of sends, too.
+#[test]
+fn the_end_ends_waiting_sends() {
+    explore_weak(Exhaustive, || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let sender = task::attach_sender(&channel, 3);
+
+        Send::new(1).run(&sender).unwrap();
+        Send::new(2).run(&sender).unwrap();
+        let sends = thread::spawn(move || Send::new(3).waiting().run(&sender));
+
+        channel.destroy();
+        assert_eq!(sends.join().unwrap(), Err(EPIPE));
     });
 }
 
