@@ -255,11 +255,10 @@ impl Channel {
         self.ring.find(&member.cursor, member.id)
     }
 
-    /// Whether no message for `member` is hidden behind a slot that is claimed and not published.
+    /// Whether nothing for `member` is hidden behind a slot that is claimed and not published.
     #[cold]
     pub(crate) fn shows_all(&self, member: &Member) -> bool {
-        self.ring
-            .is_published_to(&member.cursor, self.ring.tail())
+        self.ring.is_published_to(&member.cursor, self.ring.tail())
     }
 
     /// Whether the message at `position`, which was found for `member`, may still be for it.

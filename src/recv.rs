@@ -419,11 +419,10 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     /// before, unless it is behind a slot whose sender has yet to publish it.
     #[cold]
     fn find_last(self) -> Result<Option<Item>> {
-        let (channel, member) = (self.channel(), self.member());
-        let all_shows = channel.shows_all(member);
+        let all_shows = self.channel().shows_all(self.member());
 
         match self.look() {
-            None if all_shows && !channel.has_notice(member) => Err(EPIPE),
+            None if all_shows => Err(EPIPE),
             last => Ok(last),
         }
     }

@@ -8,8 +8,7 @@ use super::{
     rfl::{
         inode::Access,
         io_uring::{IssueFlags, Outcome, Prepared, Sqe},
-        preempt,
-        task,
+        preempt, task,
         user_buffer::UserBuffer,
         wait_queue::events,
     },

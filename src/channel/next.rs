@@ -68,12 +68,6 @@ impl Channel {
         self.members.lock().notice_for(member)
     }
 
-    /// Whether `member` has a notice to receive, which may have to wait for messages before it.
-    #[cold]
-    pub(crate) fn has_notice(&self, member: &Member) -> bool {
-        member.service.notices && self.notice_for(member).is_some()
-    }
-
     /// `member` has copied a notice; false where another receive of its has been faster.
     pub(crate) fn pass_notice(&self, member: &Member, number: u64) -> bool {
         let passed = self.members.lock().pass_notice(member, number);
