@@ -524,7 +524,7 @@ static int flood_with_huge(struct ring *ring, __u32 id)
 static void slow_reader(struct __test_metadata *_metadata, struct ring *ring,
 			bool multishot)
 {
-	unsigned long long until = now_ms() + 3000;
+	unsigned long long until = now_ms() + 1000;
 	static char message[HUGE_LEN];
 	struct buffers buffers;
 	struct io_uring_cqe cqe;

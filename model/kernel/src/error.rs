@@ -42,6 +42,7 @@ pub mod code {
 
     codes! {
         ENOENT = 2,
+        EINTR = 4,
         EAGAIN = 11,
         ENOMEM = 12,
         EACCES = 13,
