@@ -193,12 +193,24 @@ impl Member {
         self.receives.add(-1);
     }
 
-    /// A receive is about to look for messages: it sees what this member was chosen for. Whether it
-    /// was: then who looks has to hand on what it does not take.
+    /// Whether this member was chosen for a message, and none of its receives has seen that, as far
+    /// as one can tell without waiting for others.
     #[inline(always)]
+    pub(crate) fn seems_chosen(&self) -> bool {
+        self.chosen.load_relaxed() != 0
+    }
+
+    /// A receive that waits is about to look for messages: it sees what this member was chosen for.
+    /// Whether it was: then who looks has to hand on what it does not take.
     pub(crate) fn receive_looks(&self) -> bool {
         // litmus: looks
-        self.chosen.load_relaxed() != 0 && self.chosen.take()
+        self.chosen.take()
+    }
+
+    /// A receive has taken a message that was for this member alone. Whatever it had been chosen
+    /// for is still to be seen.
+    pub(crate) fn is_chosen_still(&self) {
+        self.chosen.store_relaxed(1);
     }
 
     /// Whether this member was chosen for a message, and none of its receives has looked since.

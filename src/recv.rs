@@ -186,9 +186,8 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             // Before anything marks the member as sleeping for a receive.
             self.begin_wait();
         }
-        if command.waits() && self.member().receive_looks() {
-            // So that it ends as one.
-            self.begin_wait();
+        if command.waits() && self.member().seems_chosen() {
+            self.see_choice();
         }
         let outcome = match self.check() {
             Err(error) => req.complete(Err(error), 0),
@@ -212,6 +211,15 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             self.end_wait();
         }
         outcome
+    }
+
+    /// Sees what the member was chosen for, and ends as a receive that has waited then. Where too
+    /// many wait it may not, and leaves that to them.
+    #[cold]
+    fn see_choice(self) {
+        if !self.are_too_many() && self.member().receive_looks() {
+            self.begin_wait();
+        }
     }
 
     /// Whether the receiver may receive now: asked before there is a message, and of each message

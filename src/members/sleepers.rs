@@ -169,6 +169,10 @@ impl Members {
                 if !entry.asleep[Wait::Receive as usize] {
                     continue;
                 }
+                // Of what it was chosen for before nobody has seen anything yet, and seeing it once
+                // is not enough for two.
+                let pending = entry.member.seems_chosen();
+
                 // Before the wake-up: what it causes may look, and end.
                 entry.member.chosen.store_relaxed(1);
                 // Pairs with the exchange in `is_chosen()`: a receive that ends sees it, or is seen
@@ -179,7 +183,7 @@ impl Members {
 
                 // Who has slept as a receive and is none any more may leave it at having been told,
                 // unless a receive has seen that it was chosen.
-                if heard && (member.receives() != 0 || !member.is_chosen()) {
+                if heard && !pending && (member.receives() != 0 || !member.seems_chosen()) {
                     return Some(member.id);
                 }
             }

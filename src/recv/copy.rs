@@ -260,16 +260,29 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
         };
         // Only now: what was seen of it before may have been another's.
         let len = found.len() as usize;
+        let is_targeted = found.is_targeted();
 
         if self.copy_out(found, buffer, len, 0).is_ok() {
             taken.done();
             drop(busy);
+            if is_targeted {
+                self.has_taken_its_own();
+            }
             return Ok(Copied::Whole(self.whole(len)));
         }
         drop(taken);
         drop(busy);
         self.channel().given_back();
         Ok(Copied::Fault)
+    }
+
+    /// A message for this receiver alone is nobody's wake-up but its own: one that it was chosen
+    /// for may be left.
+    #[cold]
+    fn has_taken_its_own(self) {
+        if self.req.needs_cleanup() {
+            self.member().is_chosen_still();
+        }
     }
 
     /// Copies a notice, and makes it this receiver's.

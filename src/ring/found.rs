@@ -44,6 +44,13 @@ impl<'a> Found<'a> {
         self.slot.len.load_relaxed()
     }
 
+    /// Whether it is for one receiver alone.
+    #[inline(always)]
+    pub(crate) fn is_targeted(self) -> bool {
+        // litmus: publish
+        self.slot.target.load_relaxed() != 0
+    }
+
     pub(crate) fn record(self) -> Record {
         // litmus: publish, still-held
         Record {

@@ -280,6 +280,32 @@ fn waiting_sends_stay_in_order() {
     });
 }
 
+/// A receive that was chosen for a message and takes one that is for it alone hands on.
+#[test]
+fn who_takes_its_own_hands_on() {
+    explore_weak(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (takes, waits) = (task::attach(&channel, 2), task::attach(&channel, 3));
+        let sender = task::attach_sender(&channel, 4);
+        let other = Receive::waiting();
+
+        assert_eq!(other.issue(&waits, IssueFlags::default()), Outcome::WAIT);
+        let waiter = Waiter::new(events::READABLE);
+        let armed = PollRequest::new(events::READABLE, Some(waiter.clone()));
+        assert_eq!(waits.poll(&armed), 0);
+        let sends = thread::spawn(move || {
+            Send::new(1).to(2).run(&sender).unwrap();
+            Send::new(2).run(&sender).unwrap();
+        });
+
+        assert_eq!(Receive::waiting().run(&takes), Ok(1));
+        sends.join().unwrap();
+        waiter.sleep();
+        drop(armed);
+        assert_eq!(other.run(&waits), Ok(2));
+    });
+}
+
 /// What room a send that waits was woken for is left to it, until it has gone.
 // Of one thread, which shuttle takes for a mistake.
 #[cfg(not(feature = "shuttle"))]
