@@ -119,7 +119,8 @@ impl<T: AnonFile> UnboundFile<T> {
                 kernel::fs::file::flags::O_RDONLY as c_int,
             ))
         }?;
-        let inode = Inode::of_new_file(&file, mode);
+        // SAFETY: It has just been made.
+        let inode = unsafe { Inode::of_new_file(&file, mode) };
 
         // INVARIANT: It has just been made.
         Ok((Self(file, PhantomData), inode))
@@ -148,11 +149,16 @@ pub(crate) unsafe fn data_unchecked<T: AnonFile>(file: &LocalFile) -> &T {
 
 /// The data of a file, if it is a `T`'s.
 pub(crate) fn data<T: AnonFile>(file: &LocalFile) -> Option<&T> {
-    // SAFETY: A file's operations and data are set before it is shared and stay.
-    let (operations, data) = unsafe { ((*file.as_ptr()).f_op, (*file.as_ptr()).private_data) };
+    // SAFETY: A file's operations are set before it is shared and stay.
+    let operations = unsafe { (*file.as_ptr()).f_op };
 
-    // SAFETY: Only the functions above make files with this table.
-    (ptr::eq(operations, &T::operations().0) && !data.is_null())
+    if !ptr::eq(operations, &T::operations().0) {
+        return None;
+    }
+    // SAFETY: Only the functions above make files with this table, and they set the data before
+    // the file is shared.
+    (unsafe { !(*file.as_ptr()).private_data.is_null() })
+        // SAFETY: As above.
         .then(|| unsafe { data_unchecked(file) })
 }
 

@@ -48,13 +48,17 @@ unsafe impl Sync for Inode {}
 
 impl Inode {
     /// The inode of a file that has one of its own, with the permission bits of `mode`.
-    pub(super) fn of_new_file(file: &File, mode: u16) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// Nobody but the caller may know of the file.
+    pub(super) unsafe fn of_new_file(file: &File, mode: u16) -> Self {
         // SAFETY: A file holds its dentry, so there is one to take a reference to.
         let dentry = unsafe { bindings::helper_file_dentry_get(file.as_ptr()) };
         // SAFETY: The reference is ours.
         let inode = unsafe { bindings::helper_dentry_inode(dentry) };
 
-        // SAFETY: The caller has just made the file and its inode: nobody else knows of them.
+        // SAFETY: By the function's contract nobody else knows of the file and its inode.
         unsafe { bindings::helper_inode_set_mode(inode, mode) };
         // INVARIANT: `helper_file_dentry_get()` gave us the reference. A file's dentry is never
         // null, and has an inode for as long as there is a reference to it.

@@ -27,4 +27,11 @@ const _: () = {
     assert!(offset_of!(io_kiocb, ctx) == bindings::HELPER_REQ_CTX as usize);
     assert!(offset_of!(io_kiocb, flags) == bindings::HELPER_REQ_FLAGS as usize);
     assert!(offset_of!(io_kiocb, cqe) == bindings::HELPER_REQ_CQE as usize);
+    assert!(offset_of!(io_kiocb, __bindgen_anon_1.cmd) == bindings::HELPER_REQ_CMD as usize);
+    assert!(offset_of!(io_kiocb, opcode) == bindings::HELPER_REQ_OPCODE as usize);
+    assert!(offset_of!(io_kiocb, tctx) == bindings::HELPER_REQ_TCTX as usize);
+    assert!(offset_of!(io_kiocb, creds) == bindings::HELPER_REQ_CREDS as usize);
+    assert!(
+        offset_of!(io_ring_ctx, __bindgen_anon_1.flags) == bindings::HELPER_RING_FLAGS as usize
+    );
 };

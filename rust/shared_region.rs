@@ -7,7 +7,11 @@
 //! reference to payload, and headers and slots are made of atomics.
 
 use super::{bindings, user_buffer::UserBuffer};
-use core::{marker::PhantomData, mem::size_of, ptr::NonNull};
+use core::{
+    marker::PhantomData,
+    mem::{align_of, size_of},
+    ptr::NonNull, //
+};
 use kernel::{
     error::to_result,
     mm::virt::VmaNew,
@@ -105,7 +109,10 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
     ///
     /// Fails with `ENOMEM`.
     pub(crate) fn new(layout: Layout<S>) -> Result<Self> {
-        const { assert!(size_of::<S>() != 0) };
+        const {
+            assert!(size_of::<S>() != 0);
+            assert!(align_of::<S>() <= PAGE_SIZE && align_of::<H>() <= PAGE_SIZE);
+        };
         let () = Self::HEADER_FITS;
 
         // SAFETY: Any number may be asked for; the caller may sleep.

@@ -34,7 +34,8 @@ pub(crate) mod events {
 /// A queue of those who wait for events of a file.
 ///
 /// It is a part of the file's data, see [`PollRequest::wait_on`]: whoever is queued holds a
-/// reference to the file, and so the queue is empty when it goes.
+/// reference to the file, or (epoll) is taken out before the file is released, and so the queue is
+/// empty when it goes.
 ///
 /// # Invariants
 ///
@@ -134,7 +135,7 @@ impl<'a> PollRequest<'a> {
     /// that the callee cannot choose.
     pub(crate) fn wait_on(&self, queue: &'a WaitQueue) {
         // SAFETY: The file is valid, the table null or valid, and the queue lives as long as the
-        // file, to which everybody queued holds a reference.
+        // file, which nobody stays queued longer than.
         unsafe {
             kernel::bindings::poll_wait(self.file.as_ptr(), queue.head.get(), self.table);
         }

@@ -302,7 +302,10 @@ unsafe fn issue_send(req: &Request, flags: IssueFlags<'_>) -> c_int {
     // SAFETY: By the function's contract.
     let subscriber = unsafe { subscriber(req) };
 
-    send::issue(req, subscriber, flags).to_core()
+    let outcome = send::issue(req, subscriber, flags);
+
+    // SAFETY: This is the end of it.
+    unsafe { outcome.to_core(&req, flags) }
 }
 
 /// # Safety
@@ -315,7 +318,10 @@ unsafe fn issue_recv(req: &Request, flags: IssueFlags<'_>) -> c_int {
     // SAFETY: By the function's contract.
     let subscriber = unsafe { subscriber(req) };
 
-    recv::issue(req, subscriber, flags).to_core()
+    let outcome = recv::issue(req, subscriber, flags);
+
+    // SAFETY: This is the end of it.
+    unsafe { outcome.to_core(&req, flags) }
 }
 
 /// # Safety

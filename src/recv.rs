@@ -176,7 +176,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
         if locked.is_none() && (command.waits() || req.selects_buffer()) {
             // A buffer picked there could not be put back, and a wait there would end with
             // `EAGAIN`.
-            return req.send_back();
+            return Outcome::SEND_BACK;
         }
         let selecting = locked.filter(|_| req.selects_buffer());
         if command.is_multishot() {

@@ -62,7 +62,7 @@ impl SendCommand {
 pub(crate) fn issue(req: Send<'_>, subscriber: &Subscriber, flags: IssueFlags<'_>) -> Outcome {
     if req.command().waits() && flags.locked().is_none() {
         // A wait there would end with `EAGAIN`, and those behind it are issued by the task.
-        return req.send_back();
+        return Outcome::SEND_BACK;
     }
     match send(req, subscriber) {
         Ok(len) if req.command().ticket.get() == 0 => req.complete(Ok(len), 0),

@@ -2,7 +2,7 @@
 
 //! How a handler is called, and what it returns.
 
-use super::{super::bindings, UringLocked};
+use super::{super::bindings, Request, UringLocked};
 use core::marker::PhantomData;
 use kernel::ffi::c_int;
 
@@ -40,6 +40,11 @@ impl<'a> IssueFlags<'a> {
         }
     }
 
+    /// Whether one of io-wq's threads has called it.
+    fn is_io_wq(self) -> bool {
+        self.0 & bindings::io_uring_cmd_flags_IO_URING_F_IOWQ as u32 != 0
+    }
+
     /// Whether a multishot request is woken. The core does not call the file's `poll` after that,
     /// and so the handler has to see to the next wake-up.
     #[inline(always)]
@@ -62,8 +67,9 @@ impl Outcome {
     pub(crate) const WAIT: Self = Self(-(kernel::bindings::EAGAIN as c_int));
     /// `IOU_REQUEUE`
     const REQUEUE: Self = Self(-3072);
-    /// `IOU_ISSUE_SKIP_COMPLETE`: [`Request::send_back`] has been called.
-    pub(super) const SENT_BACK: Self = Self(-(kernel::bindings::EIOCBQUEUED as c_int));
+    /// `IOU_ISSUE_SKIP_COMPLETE`: the request goes from io-wq back to its task, which issues it
+    /// anew, where it can wait by poll.
+    pub(crate) const SEND_BACK: Self = Self(-(kernel::bindings::EIOCBQUEUED as c_int));
 
     /// A multishot request, called with `flags`, has more to do, but others come first.
     #[inline(always)]
@@ -75,9 +81,23 @@ impl Outcome {
         }
     }
 
-    /// The return value of `issue`.
+    /// The return value of `issue`, which has been called with these `flags`.
+    ///
+    /// # Safety
+    ///
+    /// `issue` must return it at once, and the request not be used any more.
     #[inline(always)]
-    pub(crate) fn to_core(self) -> c_int {
+    pub(crate) unsafe fn to_core(self, req: &Request, flags: IssueFlags<'_>) -> c_int {
+        if self != Self::SEND_BACK {
+            return self.0;
+        }
+        if !flags.is_io_wq() {
+            // Nobody has sent it there, and nobody else has a reference.
+            return Self::WAIT.0;
+        }
+        // SAFETY: It is io-wq that has called `issue`, and by the function's contract this is the
+        // end of that.
+        unsafe { req.send_back() };
         self.0
     }
 }

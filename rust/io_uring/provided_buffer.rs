@@ -32,6 +32,10 @@ impl<'a> SelectedBuffer<'a> {
         group: u16,
         len: u32,
     ) -> Result<Self> {
+        if request.has(flag::BUFFER_RING | flag::BUFFER_SELECTED) {
+            // It has one.
+            return Err(EINVAL);
+        }
         let mut len = len as usize;
         // SAFETY: The request is ours; `uring_lock` is held, as the flags (none) say.
         let selected =
@@ -42,7 +46,7 @@ impl<'a> SelectedBuffer<'a> {
         if !request.has(flag::BUFFER_RING | flag::BUFFER_SELECTED) {
             return Err(Error::from_errno(-(kernel::bindings::ENOBUFS as i32)));
         }
-        // INVARIANT: As the request's flags say.
+        // INVARIANT: As the request's flags say, which did not before.
         Ok(Self {
             request,
             _locked: locked,

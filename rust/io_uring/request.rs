@@ -22,8 +22,8 @@ use kernel::{fs::File, prelude::*, sync::aref::ARef, types::Opaque};
 ///
 /// # Invariants
 ///
-/// The request is ours: the core has called a handler with it, and neither touches it nor lets
-/// anybody else do so until that returns, which is after the last reference to this is gone.
+/// The request is ours: the core has called a handler with it, and neither touches what is used
+/// here nor lets anybody else do so until that returns, which is after the last use of this.
 #[repr(transparent)]
 pub(crate) struct Request(Opaque<bindings::io_kiocb>);
 
@@ -115,16 +115,6 @@ impl Request {
         self.has(flag::NEED_CLEANUP)
     }
 
-    /// Says whether the opcode's `cleanup` shall be called.
-    #[inline(always)]
-    pub(crate) fn set_needs_cleanup(&self, needs: bool) {
-        if needs {
-            self.change(0, flag::NEED_CLEANUP);
-        } else {
-            self.change(flag::NEED_CLEANUP, 0);
-        }
-    }
-
     /// The bytes of the request that are the opcode's.
     #[inline(always)]
     fn area<T>(&self) -> *mut T {
@@ -165,16 +155,19 @@ impl Request {
         SelectedBuffer::pick(self, locked, group, len)
     }
 
-    /// Sends a request from io-wq back to its task, which issues it anew, where it can wait by
-    /// poll.
+    /// Sends a request from io-wq back to its task: see [`Outcome::SEND_BACK`].
+    ///
+    /// # Safety
+    ///
+    /// It must be io-wq that has called the handler, which must not use the request after this,
+    /// and return `IOU_ISSUE_SKIP_COMPLETE`.
     #[cold]
-    pub(crate) fn send_back(&self) -> Outcome {
+    pub(super) unsafe fn send_back(&self) {
         // Or it would come here again.
         self.change(flag::FORCE_ASYNC, 0);
         // SAFETY: The request is ours, and is the task's from here on: io-wq has a reference of its
-        // own, and what we return keeps everybody else from using it.
+        // own, and what the handler returns keeps everybody else from using it.
         unsafe { bindings::io_req_task_queue(self.0.get()) };
-        Outcome::SENT_BACK
     }
 
     /// Completes the request, with a number of bytes or an error (which also breaks a link), and
@@ -342,6 +335,16 @@ impl<'a, C> Prepared<'a, C> {
     pub(crate) fn file(self) -> &'a File {
         // SAFETY: By the type's invariants there is a file, of which the request holds a reference.
         unsafe { File::from_raw_file((*self.request.0.get()).__bindgen_anon_1.file) }
+    }
+
+    /// Says whether the opcode's `cleanup` shall be called.
+    #[inline(always)]
+    pub(crate) fn set_needs_cleanup(self, needs: bool) {
+        if needs {
+            self.change(0, flag::NEED_CLEANUP);
+        } else {
+            self.change(flag::NEED_CLEANUP, 0);
+        }
     }
 
     /// What `prep` has kept.

@@ -27,7 +27,8 @@ impl RingContext {
     /// Whether a thread polls for submissions (`IORING_SETUP_SQPOLL`).
     #[inline(always)]
     pub(super) fn is_polled(&self) -> bool {
-        // SAFETY: By the type's invariant the ring lives; its set-up does not change.
+        // SAFETY: By the type's invariant the ring lives; what changes its set-up afterwards holds
+        // `uring_lock`, as the caller, a handler's `prep`, does.
         let flags = unsafe { (*self.0.get()).__bindgen_anon_1.flags };
 
         flags & bindings::IORING_SETUP_SQPOLL != 0

@@ -74,7 +74,7 @@ impl Outcome {
     pub(crate) const COMPLETE: Self = Self("complete");
     pub(crate) const WAIT: Self = Self("wait");
     pub(crate) const REQUEUE: Self = Self("requeue");
-    const SENT_BACK: Self = Self("sent back");
+    pub(crate) const SEND_BACK: Self = Self("send back");
 
     pub(crate) fn later(flags: IssueFlags<'_>) -> Self {
         if flags.is_woken_multishot {
@@ -161,10 +161,6 @@ impl Request {
             .ok_or(Error::from_errno(-(bindings::ENOBUFS as i32)))?;
 
         Ok(SelectedBuffer(UserBuffer::new(addr, len as usize)?))
-    }
-
-    pub(crate) fn send_back(&self) -> Outcome {
-        Outcome::SENT_BACK
     }
 
     pub(crate) fn complete(&self, result: Result<u32>, _cqe_flags: u32) -> Outcome {
