@@ -952,4 +952,73 @@ TEST_F(pair, nobody_to_receive)
 	ring_close(&stopped);
 }
 
+/* Room is what lies free behind the message received as well. */
+TEST_F(pair, room_behind_what_is_for_others)
+{
+	struct ring *ring = &self->ring;
+	__u32 value = PAIR_ENTRIES, i;
+	struct sub slow;
+
+	if (!(variant->flags & IOIPC_F_BROADCAST))
+		return;
+	ASSERT_EQ(0, ipc_attach(&self->peer, &slow, self->id, IOIPC_SUB_RECV));
+	for (i = 0; i < PAIR_ENTRIES; i++)
+		ASSERT_EQ(4, ipc_send(&self->peer, self->id, &i, 4,
+				      i ? self->rx.id : 0));
+	for (i = 0; i < PAIR_ENTRIES; i++)
+		ASSERT_EQ(i, ipc_recv_u32(&self->peer, self->rx.id));
+	send_value(ring, self->tx.id, &value, IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	ASSERT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, 1));
+	/* And it does not come again to see that there is nothing more. */
+	ASSERT_EQ(0, ipc_recv_u32(&self->peer, slow.id));
+	expect_next(_metadata, ring, value, 4);
+}
+
+/* Where all is free nobody waits for those who have been here before. */
+TEST_F(pair, stopped_before_others)
+{
+	struct ring *ring = &self->ring, stopped;
+	__u32 id, i, value[2] = { 1, 2 };
+	struct sub sub, tx, rx;
+
+	ASSERT_EQ(0, ring_open(&stopped, RING_DEFER));
+	ASSERT_EQ(0, ipc_create(&self->peer, &id, variant->flags, 1, 4));
+	ASSERT_EQ(0, ipc_attach(&stopped, &sub, id, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, ipc_attach(&self->peer, &rx, id, IOIPC_SUB_RECV));
+	ASSERT_EQ(4, ipc_send_u32(&self->peer, id, 0));
+	send_value(&stopped, sub.id, &value[0], IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(&stopped));
+	ASSERT_EQ(0, fdinfo_wait(sub.fd, SENDS_WAITING, 1));
+	send_value(ring, tx.id, &value[1], IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	ASSERT_EQ(0, fdinfo_wait(tx.fd, SENDS_WAITING, 1));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(i ? 2 : 0, ipc_recv_u32(&self->peer, rx.id));
+		expect_next(_metadata, i ? &stopped : ring, 2 - i, 4);
+	}
+	ring_close(&stopped);
+}
+
+/* Who polls exclusively, and does not wait, takes no turns. */
+TEST_F(pair, exclusive_poller_beside_a_waiting_send)
+{
+	struct epoll_event ev = { .events = EPOLLOUT | EPOLLEXCLUSIVE };
+	__u32 value = PAIR_ENTRIES, other = 100;
+	int ep = epoll_create1(0);
+	struct ring stopped;
+	struct sub sub;
+
+	ASSERT_LE(0, ep);
+	stop_a_send(_metadata, self, &stopped, &sub, &other);
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->tx.fd, &ev));
+	EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 0));
+	send_value(&self->ring, self->tx.id, &value, 0);
+	expect_next(_metadata, &self->ring, value, 4);
+	expect_next(_metadata, &stopped, other, 4);
+	close(ep);
+	ring_close(&stopped);
+}
+
 TEST_HARNESS_MAIN

@@ -84,6 +84,9 @@ fn wait_or_end(req: Send<'_>, subscriber: &Subscriber, result: Result<u32>) -> O
     if req.command().ticket.get() != 0 {
         if result.is_ok() {
             end_wait(req, subscriber);
+            if subscriber.member.sends.len() == 0 {
+                subscriber.channel.room_is_left(false);
+            }
         } else {
             give_up(req, subscriber);
         }
@@ -94,7 +97,7 @@ fn wait_or_end(req: Send<'_>, subscriber: &Subscriber, result: Result<u32>) -> O
 /// Ends the wait of a send that is not sent, or that the core has given up.
 pub(crate) fn give_up(req: Send<'_>, subscriber: &Subscriber) {
     end_wait(req, subscriber);
-    subscriber.channel.room_is_left();
+    subscriber.channel.room_is_left(true);
 }
 
 fn end_wait(req: Send<'_>, subscriber: &Subscriber) {

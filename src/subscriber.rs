@@ -81,7 +81,7 @@ impl Subscriber {
     fn is_writable(&self, exclusive: bool) -> bool {
         !self.has_ended()
             && self.channel.has_room()
-            && !if exclusive {
+            && !if exclusive && self.member.sends.len() != 0 {
                 self.channel.is_others_turn(&self.member)
             } else {
                 self.channel.is_kept()

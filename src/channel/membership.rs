@@ -6,7 +6,7 @@ use super::Channel;
 use crate::{
     member::{Member, DOOR},
     members::Table,
-    notices::Notices,
+    notices::{Notices, Places},
     rfl::inode::Access,
     uapi::message_flags,
 };
@@ -54,11 +54,16 @@ impl Channel {
                     // Not of itself.
                     member.next_notice.store_relaxed(next);
                     members.wake_noticed(&self.asleep);
-                    return Ok(());
+                    // Who was told when they were found to lack may have left.
+                    Lack::Nothing(members.unused_places())
                 }
             };
 
             match lack {
+                Lack::Nothing(unused) => {
+                    drop(unused);
+                    return Ok(());
+                }
                 Lack::Entry(len) => {
                     let table = Table::larger_than(len, self.parameters.max_subscribers as usize)?;
                     let rest = self.members.lock().grow(table);
@@ -116,6 +121,8 @@ impl Channel {
 
 /// What there has to be more of before somebody can join.
 enum Lack {
+    /// It has joined; these are left over.
+    Nothing(Option<Places>),
     /// Of so many entries all are used.
     Entry(usize),
     /// So many places for notices are wanted.

@@ -65,13 +65,10 @@ impl Channel {
                 .reclaim_taken(RECLAIM_STEPS, |id| !members.is_receiver(id));
         } else {
             // A receiver that does not look shall not hold what is not for it. We hold a spinlock:
-            // so many slots in all, and one for each receiver that holds the head.
+            // so many slots in all, and one for each receiver.
             let limit = (RECLAIM_STEPS / members.nr_receivers().max(1)).max(1);
-            let head = self.ring.head();
             let slowest = members.slowest_cursor(|member| {
-                if member.cursor.load_relaxed() <= head {
-                    self.ring.advance(&member.cursor, member.id, limit as u32);
-                }
+                self.ring.advance(&member.cursor, member.id, limit as u32);
             });
 
             self.ring.reclaim_passed(RECLAIM_STEPS, slowest);
@@ -147,14 +144,15 @@ impl Channel {
         }
     }
 
-    /// A send that may have been woken for room does not take it.
+    /// Room that has been left to a sender is there for others: for any, or for those who are woken
+    /// for so much.
     #[cold]
-    pub(crate) fn room_is_left(&self) {
+    pub(crate) fn room_is_left(&self, for_any: bool) {
         // Pairs with the barrier in `sleep_for_room()`: whoever sleeps because room is kept has
         // seen that it no longer is, or is woken. litmus: room
         full_barrier();
         if self.asleep.any_sender() {
-            self.wake_senders(true);
+            self.wake_senders(for_any);
         }
     }
 
@@ -202,6 +200,10 @@ impl Channel {
         let mut goal = 0;
         let mut woken = 0;
 
+        if !for_any {
+            // What is free may be more than is seen at once, and nobody else may come for it.
+            self.reclaimed_room(quarter - 1);
+        }
         // In several goes: we hold a spinlock, and there can be four million.
         loop {
             let mut members = self.members.lock();
@@ -212,8 +214,9 @@ impl Channel {
             }
             if woken == 0 {
                 members.wake_writers(&self.asleep);
-                if for_any {
-                    // Whoever does not come for it must not keep the others from it.
+                if for_any || room == entries {
+                    // Whoever does not come for it must not keep the others from it: it may be
+                    // that nothing is received any more.
                     goal = self.waiting_sends.load_relaxed();
                 } else if room >= quarter || self.received.load_relaxed() >= quarter {
                     self.received.store_relaxed(0);

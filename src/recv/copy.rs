@@ -273,6 +273,10 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
         drop(taken);
         drop(busy);
         self.channel().given_back();
+        if self.member().is_detached() {
+            // It may have been for this receiver alone, whose leaving has not made its room.
+            self.channel().room_is_left(true);
+        }
         Ok(Copied::Fault)
     }
 
