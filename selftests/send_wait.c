@@ -952,16 +952,21 @@ TEST_F(pair, nobody_to_receive)
 	ring_close(&stopped);
 }
 
-/* Room is what lies free behind the message received as well. */
-TEST_F(pair, room_behind_what_is_for_others)
+/*
+ * Room is what lies free behind the message received as well, also @beside a
+ * lossy receiver that has read nothing.
+ */
+static void room_behind(struct __test_metadata *_metadata,
+			struct pair_data *self, bool beside)
 {
 	struct ring *ring = &self->ring;
 	__u32 value = PAIR_ENTRIES, i;
-	struct sub slow;
+	struct sub slow, lossy;
 
-	if (!(variant->flags & IOIPC_F_BROADCAST))
-		return;
 	ASSERT_EQ(0, ipc_attach(&self->peer, &slow, self->id, IOIPC_SUB_RECV));
+	if (beside)
+		ASSERT_EQ(0, ipc_attach(&self->peer, &lossy, self->id,
+					IOIPC_SUB_RECV | IOIPC_SUB_LOSSY));
 	for (i = 0; i < PAIR_ENTRIES; i++)
 		ASSERT_EQ(4, ipc_send(&self->peer, self->id, &i, 4,
 				      i ? self->rx.id : 0));
@@ -973,6 +978,18 @@ TEST_F(pair, room_behind_what_is_for_others)
 	/* And it does not come again to see that there is nothing more. */
 	ASSERT_EQ(0, ipc_recv_u32(&self->peer, slow.id));
 	expect_next(_metadata, ring, value, 4);
+}
+
+TEST_F(pair, room_behind_what_is_for_others)
+{
+	if (variant->flags & IOIPC_F_BROADCAST)
+		room_behind(_metadata, self, false);
+}
+
+TEST_F(pair, room_behind_beside_a_lossy_receiver)
+{
+	if (variant->flags & IOIPC_F_BROADCAST)
+		room_behind(_metadata, self, true);
 }
 
 /* Where all is free nobody waits for those who have been here before. */

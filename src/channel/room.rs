@@ -65,10 +65,19 @@ impl Channel {
                 .reclaim_taken(RECLAIM_STEPS, |id| !members.is_receiver(id));
         } else {
             // A receiver that does not look shall not hold what is not for it. We hold a spinlock:
-            // so many slots in all, and one for each receiver.
+            // so many slots in all, and one for each receiver that holds the head, or what lossy ones
+            // are overrun for.
             let limit = (RECLAIM_STEPS / members.nr_receivers().max(1)).max(1);
+            let lossless = if members.nr_lossy() == 0 {
+                None
+            } else {
+                members.slowest_lossless_cursor()
+            };
+            let held = lossless.unwrap_or(self.ring.head());
             let slowest = members.slowest_cursor(|member| {
-                self.ring.advance(&member.cursor, member.id, limit as u32);
+                if member.cursor.load_relaxed() <= held {
+                    self.ring.advance(&member.cursor, member.id, limit as u32);
+                }
             });
 
             self.ring.reclaim_passed(RECLAIM_STEPS, slowest);
