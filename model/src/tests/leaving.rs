@@ -5,7 +5,7 @@
 use crate::{
     delivery::Mode,
     task::{self, Receive, Send},
-    tests::{explore, explore_weak},
+    tests::{explore, explore_weak, wait_for_room},
 };
 use checker::{
     thread,
@@ -67,14 +67,7 @@ fn a_waiting_send_that_leaves_hands_on() {
         let receiver = task::attach(&channel, 2);
         let senders = [3, 4].map(|id| task::attach_sender(&channel, id));
 
-        Send::new(1).run(&senders[0]).unwrap();
-        Send::new(2).run(&senders[0]).unwrap();
-        let [leaves, waits] = senders.each_ref().map(|sender| {
-            let send = Send::new(3).waiting().start(sender).unwrap();
-            let armed = send.arm();
-
-            (send, armed)
-        });
+        let [leaves, waits] = wait_for_room(&senders);
         let receives = thread::spawn(move || Receive::now().run(&receiver));
 
         senders[0].detach();

@@ -14,9 +14,11 @@ use crate::{
     delivery::Mode,
     rfl::{atomic::Word64, user_buffer},
     ring::{Found, Record, Ring},
-    task,
+    subscriber::Subscriber,
+    task::{self, ArmedSend, SendUnderWay},
 };
 use checker::Depth;
+use std::sync::Arc;
 
 /// Runs a test in every order, or in many.
 fn explore(depth: Depth, test: impl Fn() + Send + Sync + 'static) {
@@ -48,6 +50,19 @@ fn record(value: u8, target: u32) -> Record {
         target,
         sender_id: u32::from(value),
     }
+}
+
+/// Fills a ring of 2, and has a send of each sender wait.
+fn wait_for_room(senders: &[Arc<Subscriber>; 2]) -> [(SendUnderWay<'_>, ArmedSend<'_>); 2] {
+    for value in [1, 2] {
+        task::Send::new(value).run(&senders[0]).unwrap();
+    }
+    senders.each_ref().map(|sender| {
+        let send = task::Send::new(3).waiting().start(sender).unwrap();
+        let armed = send.arm();
+
+        (send, armed)
+    })
 }
 
 /// Sends a message if there is room.

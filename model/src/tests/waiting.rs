@@ -13,7 +13,7 @@ use crate::{
     },
     ring::Ring,
     task::{self, Receive, Send},
-    tests::{assert_same, explore_weak, record},
+    tests::{assert_same, explore_weak, record, wait_for_room},
 };
 use checker::{
     thread,
@@ -237,14 +237,7 @@ fn a_cancelled_send_hands_on() {
         let receiver = task::attach(&channel, 2);
         let senders = [3, 4].map(|id| task::attach_sender(&channel, id));
 
-        Send::new(1).run(&senders[0]).unwrap();
-        Send::new(2).run(&senders[0]).unwrap();
-        let [cancelled, waits] = senders.each_ref().map(|sender| {
-            let send = Send::new(3).waiting().start(sender).unwrap();
-            let armed = send.arm();
-
-            (send, armed)
-        });
+        let [cancelled, waits] = wait_for_room(&senders);
         let receives = thread::spawn(move || Receive::now().run(&receiver));
 
         cancelled.0.cancel(cancelled.1);
