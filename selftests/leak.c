@@ -96,7 +96,6 @@ static void leave(struct __test_metadata *_metadata, unsigned int setup,
 {
 	static const __u32 value;
 	struct sub watch, sub, rx, tx;
-	struct io_uring_sqe *sqe;
 	struct io_uring_cqe cqe;
 	struct buffers buffers;
 	struct ring ring;
@@ -114,10 +113,7 @@ static void leave(struct __test_metadata *_metadata, unsigned int setup,
 	ASSERT_EQ(0, buffers_open(&ring, &buffers, BUFFER_RING, GROUP, 1, 8));
 	prep_recv_select(&ring, sub.id, GROUP, 0, IOIPC_RECV_MULTISHOT, 1);
 	prep_send(&ring, tx.id, &value, 4, 0, 2)->ioprio = IOIPC_SEND_WAIT;
-	sqe = ring_sqe(&ring);
-	sqe->opcode = IORING_OP_POLL_ADD;
-	sqe->fd = sub.fd;
-	sqe->poll32_events = POLLIN;
+	prep_poll(&ring, sub.fd, POLLIN, 0);
 	ASSERT_EQ(0, ring_submit(&ring));
 	ASSERT_EQ(1, fdinfo_value(sub.fd, RECEIVES_WAITING));
 	ASSERT_EQ(1, fdinfo_value(tx.fd, SENDS_WAITING));

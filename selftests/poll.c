@@ -408,17 +408,12 @@ TEST_F(channel, poll_for_what_one_may_not)
 		{ .fd = self->tx.fd, .events = POLLIN },
 		{ .fd = self->rx.fd, .events = POLLOUT },
 	};
-	struct io_uring_sqe *sqe;
 	struct ring other;
 	__u32 i;
 
 	ASSERT_EQ(0, ring_open(&other, variant->setup));
-	for (i = 0; i < 2; i++) {
-		sqe = ring_sqe(&other);
-		sqe->opcode = IORING_OP_POLL_ADD;
-		sqe->fd = fds[i].fd;
-		sqe->poll32_events = fds[i].events;
-	}
+	for (i = 0; i < 2; i++)
+		prep_poll(&other, fds[i].fd, fds[i].events, 0);
 	ASSERT_EQ(0, ring_submit(&other));
 	for (i = 0; i < CHANNEL_ENTRIES; i++)
 		ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, i));
@@ -500,16 +495,11 @@ TEST_F(channel, poll_add)
 {
 	struct ring *ring = &self->ring;
 	struct io_uring_cqe cqe;
-	struct io_uring_sqe *sqe;
 	__u32 v = 5;
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		sqe = ring_sqe(ring);
-		sqe->opcode = IORING_OP_POLL_ADD;
-		sqe->fd = self->rx.fd;
-		sqe->poll32_events = POLLIN;
-		sqe->user_data = 1;
+		prep_poll(ring, self->rx.fd, POLLIN, 1);
 		ASSERT_EQ(0, ring_submit(ring));
 		EXPECT_FALSE(ring_cqe(ring, &cqe));
 		prep_send(ring, self->tx.id, &v, 4, 0, 2);
@@ -535,16 +525,11 @@ TEST_F(channel, poll_add_multishot)
 {
 	struct ring *ring = &self->ring;
 	struct io_uring_cqe cqe;
-	struct io_uring_sqe *sqe;
 	struct ring other;
 	int i, j;
 
 	ASSERT_EQ(0, ring_open(&other, variant->setup));
-	sqe = ring_sqe(&other);
-	sqe->opcode = IORING_OP_POLL_ADD;
-	sqe->fd = self->rx.fd;
-	sqe->len = IORING_POLL_ADD_MULTI;
-	sqe->poll32_events = POLLIN;
+	prep_poll(&other, self->rx.fd, POLLIN, 0)->len = IORING_POLL_ADD_MULTI;
 	for (i = 0; i < 5; i++) {
 		EXPECT_TRUE(ring_quiet(&other, 5));
 		for (j = 0; j < 3; j++)
@@ -566,16 +551,12 @@ TEST_F(channel, poll_add_multishot)
 TEST_F(channel, poll_add_ends)
 {
 	struct ring other;
-	struct io_uring_sqe *sqe;
 	struct io_uring_cqe cqe;
 	int i;
 
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, ring_open(&other, variant->setup));
-		sqe = ring_sqe(&other);
-		sqe->opcode = IORING_OP_POLL_ADD;
-		sqe->fd = self->rx.fd;
-		sqe->poll32_events = POLLIN;
+		prep_poll(&other, self->rx.fd, POLLIN, 0);
 		ASSERT_EQ(0, ring_submit(&other));
 		if (i) {
 			ASSERT_EQ(0, ipc_destroy(&self->ring, self->id));

@@ -200,7 +200,6 @@ TEST_F(pair, a_quarter_of_room_is_enough)
 TEST_F(pair, pollers_are_told_at_once)
 {
 	struct ring *ring = &self->ring;
-	struct io_uring_sqe *sqe = ring_sqe(ring);
 	struct io_uring_cqe cqe;
 	struct large large;
 	__u32 i;
@@ -208,10 +207,7 @@ TEST_F(pair, pollers_are_told_at_once)
 	open_large(_metadata, self, &large, variant->flags, 64, 4);
 	for (i = 0; i < 64; i++)
 		ASSERT_EQ(4, ipc_send_u32(&self->peer, large.id, i));
-	sqe->opcode = IORING_OP_POLL_ADD;
-	sqe->fd = large.tx.fd;
-	sqe->poll32_events = POLLOUT;
-	sqe->user_data = 5;
+	prep_poll(ring, large.tx.fd, POLLOUT, 5);
 	EXPECT_TRUE(ring_quiet(ring, QUIET_MS));
 	ASSERT_EQ(0, ipc_recv_u32(&self->peer, large.rx.id));
 	ASSERT_EQ(0, ring_next(ring, &cqe));
@@ -697,7 +693,6 @@ TEST_F(late, pollers_hear_of_room_that_is_left)
 	struct ring *ring = &pair->ring;
 	struct io_uring_cqe cqe;
 	int epoll = epoll_create1(0), i;
-	struct io_uring_sqe *sqe;
 	struct ring other;
 	struct sub sub;
 
@@ -715,11 +710,7 @@ TEST_F(late, pollers_hear_of_room_that_is_left)
 	woken_and_late(_metadata, pair, value);
 	/* Neither by epoll, nor by a request, which is told what is there. */
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
-	sqe = ring_sqe(&other);
-	sqe->opcode = IORING_OP_POLL_ADD;
-	sqe->fd = sub.fd;
-	sqe->poll32_events = EPOLLOUT;
-	sqe->user_data = 7;
+	prep_poll(&other, sub.fd, EPOLLOUT, 7);
 	EXPECT_TRUE(ring_quiet(&other, 10));
 	EXPECT_EQ(-ENOBUFS, ipc_send_u32(&other, sub.id, 1));
 	prep_cancel(ring, IORING_ASYNC_CANCEL_OP | IORING_ASYNC_CANCEL_ALL, 0,

@@ -208,7 +208,6 @@ TEST_F(module, held_by_a_mapping)
 
 TEST_F(module, held_by_a_sleeping_poll)
 {
-	struct io_uring_sqe *sqe;
 	struct ring other;
 	struct sub sub;
 	__u32 id;
@@ -216,10 +215,7 @@ TEST_F(module, held_by_a_sleeping_poll)
 	ASSERT_EQ(0, ring_open(&other, variant->setup));
 	ASSERT_EQ(0, ipc_create(&other, &id, 0, 4, 4));
 	ASSERT_EQ(0, ipc_attach(&other, &sub, id, IOIPC_SUB_BOTH));
-	sqe = ring_sqe(&self->ring);
-	sqe->opcode = IORING_OP_POLL_ADD;
-	sqe->fd = sub.fd;
-	sqe->poll32_events = POLLIN;
+	prep_poll(&self->ring, sub.fd, POLLIN, 0);
 	ASSERT_EQ(0, ring_submit(&self->ring));
 	/* Nothing but the request holds the subscriber's file now. */
 	close(sub.fd);
@@ -374,7 +370,6 @@ static int wait_in_all_ways(struct ring *ring, struct buffers *buffers,
 			    unsigned int setup)
 {
 	struct io_uring_cqe cqe;
-	struct io_uring_sqe *sqe;
 	struct sub rx, tx;
 	__u32 id, full;
 	int ret;
@@ -397,10 +392,7 @@ static int wait_in_all_ways(struct ring *ring, struct buffers *buffers,
 	prep_recv(ring, rx.id, buffers->data, 4, IOIPC_RECV_WAIT, 1);
 	prep_recv_select(ring, rx.id, 1, 0, IOIPC_RECV_MULTISHOT, 2);
 	prep_send(ring, tx.id, buffers->data, 4, 0, 3)->ioprio = IOIPC_SEND_WAIT;
-	sqe = ring_sqe(ring);
-	sqe->opcode = IORING_OP_POLL_ADD;
-	sqe->fd = rx.fd;
-	sqe->poll32_events = POLLIN;
+	prep_poll(ring, rx.fd, POLLIN, 0);
 	ret = ring_submit(ring);
 	if (!ret)
 		ret = fdinfo_wait(rx.fd, RECEIVES_WAITING, 2);

@@ -434,6 +434,18 @@ struct io_uring_sqe *prep_nop(struct ring *ring, __u64 user_data)
 	return sqe;
 }
 
+struct io_uring_sqe *prep_poll(struct ring *ring, int fd, __u32 events,
+			       __u64 user_data)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+
+	sqe->opcode = IORING_OP_POLL_ADD;
+	sqe->fd = fd;
+	sqe->poll32_events = events;
+	sqe->user_data = user_data;
+	return sqe;
+}
+
 struct io_uring_sqe *prep_cancel(struct ring *ring, __u32 flags, __u64 target,
 				 int fd, __u32 op, __u64 user_data)
 {

@@ -120,6 +120,10 @@ struct io_uring_sqe *prep_recv_select(struct ring *ring, __u32 id, __u16 group,
 				      __u32 len, __u16 flags, __u64 user_data);
 struct io_uring_sqe *prep_nop(struct ring *ring, __u64 user_data);
 
+/* IORING_OP_POLL_ADD */
+struct io_uring_sqe *prep_poll(struct ring *ring, int fd, __u32 events,
+			       __u64 user_data);
+
 /* IORING_OP_ASYNC_CANCEL of @target (user_data), @fd, @op, as the flags say. */
 struct io_uring_sqe *prep_cancel(struct ring *ring, __u32 flags, __u64 target,
 				 int fd, __u32 op, __u64 user_data);
