@@ -189,7 +189,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
         if command.waits() && self.member().seems_chosen() {
             self.see_choice();
         }
-        let outcome = match self.check() {
+        let mut outcome = match self.check() {
             Err(error) => req.complete(Err(error), 0),
             Ok(()) => match selecting {
                 Some(locked) if command.is_multishot() => self.all(flags, locked),
@@ -197,14 +197,11 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             },
         };
 
-        let outcome = if outcome == Outcome::WAIT && task::is_killed() {
+        if outcome == Outcome::WAIT && task::is_killed() {
             // Whatever it waits for, it shall not keep the task from its end: `poll` may say that
             // it is there.
-            req.complete(Err(EINTR), 0)
-        } else {
-            outcome
-        };
-
+            outcome = req.complete(Err(EINTR), 0);
+        }
         if outcome == Outcome::WAIT {
             self.begin_wait();
         } else if outcome == Outcome::COMPLETE && req.needs_cleanup() {

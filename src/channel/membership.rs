@@ -6,7 +6,7 @@ use super::Channel;
 use crate::{
     member::{Member, DOOR},
     members::Table,
-    notices::{Notices, Places},
+    notices::Notices,
     rfl::inode::Access,
     uapi::message_flags,
 };
@@ -17,11 +17,12 @@ impl Channel {
     /// where receivers compete) at the oldest one held. `ENOENT` where it has been detached before,
     /// `ENOSPC`, `ENOMEM`. Sleeps.
     pub(crate) fn join(&self, member: &Arc<Member>, replay: bool) -> Result {
-        self.try_to_join(member, replay).inspect_err(|_| {
-            let unused = self.members.lock().unused_places();
+        let joined = self.try_to_join(member, replay);
+        // It may have failed, or who was told when they were found to lack may have left.
+        let unused = self.members.lock().unused_places();
 
-            drop(unused);
-        })
+        drop(unused);
+        joined
     }
 
     fn try_to_join(&self, member: &Arc<Member>, replay: bool) -> Result {
@@ -54,16 +55,11 @@ impl Channel {
                     // Not of itself.
                     member.next_notice.store_relaxed(next);
                     members.wake_noticed(&self.asleep);
-                    // Who was told when they were found to lack may have left.
-                    Lack::Nothing(members.unused_places())
+                    return Ok(());
                 }
             };
 
             match lack {
-                Lack::Nothing(unused) => {
-                    drop(unused);
-                    return Ok(());
-                }
                 Lack::Entry(len) => {
                     let table = Table::larger_than(len, self.parameters.max_subscribers as usize)?;
                     let rest = self.members.lock().grow(table);
@@ -121,8 +117,6 @@ impl Channel {
 
 /// What there has to be more of before somebody can join.
 enum Lack {
-    /// It has joined; these are left over.
-    Nothing(Option<Places>),
     /// Of so many entries all are used.
     Entry(usize),
     /// So many places for notices are wanted.

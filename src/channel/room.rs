@@ -206,13 +206,10 @@ impl Channel {
     pub(super) fn wake_senders(&self, for_any: bool) {
         let entries = self.parameters.ring_entries;
         let quarter = (entries / 4).max(1);
+        let mut seen = self.ring.room();
         let mut goal = 0;
         let mut woken = 0;
 
-        if !for_any {
-            // What is free may be more than is seen at once, and nobody else may come for it.
-            self.reclaimed_room(quarter - 1);
-        }
         // In several goes: we hold a spinlock, and there can be four million.
         loop {
             let mut members = self.members.lock();
@@ -220,6 +217,11 @@ impl Channel {
 
             if room == 0 {
                 break;
+            }
+            if !for_any && room < quarter && room > seen {
+                // There may be more than is seen at once, and nobody else may come for it.
+                seen = room;
+                continue;
             }
             if woken == 0 {
                 members.wake_writers(&self.asleep);

@@ -63,6 +63,7 @@ mod suite {
         assert_eq!(queue.len(), MAX_WAITING);
         Ok(())
     }
+
     #[test]
     fn who_has_left_counts_no_more() -> Result {
         let queue = queue()?;
