@@ -58,8 +58,6 @@ struct Subscriber {
     lossy: bool,
     /// How many it has lost, when it has been drained.
     drained: Option<u64>,
-    /// How many messages receives that nobody will ever tell of may have taken.
-    untold: u64,
 }
 
 impl Subscriber {
@@ -163,7 +161,6 @@ impl Books {
                 here: true,
                 lossy,
                 drained: None,
-                untold: 0,
             },
         );
     }
@@ -361,11 +358,10 @@ impl Books {
         for (buffer, subscriber) in process.lent {
             if process.polled {
                 // The thread may come for it, or be at it just now.
-                if let Some(subscriber) = self.subscribers.get_mut(&subscriber) {
-                    subscriber.untold += 1;
-                    if let Some(channel) = self.channels.get_mut(&subscriber.channel) {
-                        channel.untold += 1;
-                    }
+                let channel = self.subscribers.get(&subscriber).map(|it| it.channel);
+
+                if let Some(channel) = channel.and_then(|id| self.channels.get_mut(&id)) {
+                    channel.untold += 1;
                 }
                 continue;
             }
@@ -434,14 +430,9 @@ impl Books {
                 .collect();
 
             if !entry.lossy {
-                // A later one may have been told of while a thread was at an earlier one.
-                if missing.len() as u64 > entry.untold {
-                    wrongs.extend(missing.iter().map(|(position, number)| {
-                        format!(
-                            "{subscriber} has not got {number:?} at {position} of broadcast {id}"
-                        )
-                    }));
-                }
+                wrongs.extend(missing.iter().map(|(position, number)| {
+                    format!("{subscriber} has not got {number:?} at {position} of broadcast {id}")
+                }));
             } else if let Some(lost) = lost {
                 // Nobody else sees where those are that were for it alone.
                 let unseen = Self::unseen(&self.messages, subscriber);

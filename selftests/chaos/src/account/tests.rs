@@ -194,31 +194,6 @@ fn killed_while_late_for_a_broadcast() {
 }
 
 #[test]
-fn killed_while_a_thread_has_an_earlier_one_of_a_broadcast() {
-    for (holes, lent, wrong) in [(1, 1, 0), (2, 2, 0), (1, 0, 1), (2, 1, 2)] {
-        let mut books = books(true);
-
-        for count in 0..=holes {
-            send(&mut books, count);
-            get(&mut books, WITNESS, count);
-        }
-        books.event(0, Event::Polled);
-        for buffer in 0..lent {
-            books.event(
-                0,
-                Event::Lent {
-                    buffer,
-                    subscriber: FIRST,
-                },
-            );
-        }
-        get(&mut books, FIRST, holes);
-        books.ended(0, |_| None);
-        assert_eq!(wrongs(books), wrong, "{holes} {lent}");
-    }
-}
-
-#[test]
 fn another_ones() {
     let mut books = books(false);
 
