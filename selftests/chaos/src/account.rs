@@ -40,9 +40,6 @@ struct Channel {
     witness: u32,
     sends_under_way: u32,
     subscribers: u32,
-    /// What receives that nobody will ever tell of may have taken.
-    untold: u64,
-    missing: u64,
     /// Broadcast: which message is where.
     positions: HashMap<u64, Number>,
     closed: bool,
@@ -96,7 +93,6 @@ struct Process {
     subscribers: Vec<u32>,
     sends: Vec<Number>,
     lent: HashMap<u32, u32>,
-    polled: bool,
 }
 
 #[derive(Default)]
@@ -123,8 +119,6 @@ pub struct Summary {
     pub received: u64,
     /// For a subscriber that has left, or is lossy, and not received.
     pub undeliverable: u64,
-    /// Taken by receives of which nobody could tell.
-    pub untold: u64,
     pub wrongs: Vec<String>,
     pub nr_wrongs: u64,
 }
@@ -232,7 +226,6 @@ impl Books {
                     subscriber.drained = Some(lost);
                 }
             }
-            Event::Polled => process.polled = true,
             // The supervisor's.
             Event::Created { .. } | Event::Started { .. } => {}
         }
@@ -356,15 +349,6 @@ impl Books {
             self.sent(number, Send::Unknown);
         }
         for (buffer, subscriber) in process.lent {
-            if process.polled {
-                // The thread may come for it, or be at it just now.
-                let channel = self.subscribers.get(&subscriber).map(|it| it.channel);
-
-                if let Some(channel) = channel.and_then(|id| self.channels.get_mut(&id)) {
-                    channel.untold += 1;
-                }
-                continue;
-            }
             match found(buffer) {
                 None => {}
                 Some(Ok(received)) => self.arrived(subscriber, received, true),
@@ -498,20 +482,12 @@ impl Books {
                             sum.undeliverable += 1;
                             continue;
                         }
-                        let Some(channel) = self.channels.get_mut(&message.channel) else {
-                            continue;
-                        };
-                        channel.missing += 1;
-                        if channel.missing <= channel.untold && !channel.broadcast {
-                            sum.untold += 1;
-                        } else {
-                            wrongs.push(format!(
-                                "{} to {} of channel {} is lost",
-                                what(),
-                                message.target,
-                                message.channel
-                            ));
-                        }
+                        wrongs.push(format!(
+                            "{} to {} of channel {} is lost",
+                            what(),
+                            message.target,
+                            message.channel
+                        ));
                     }
                     (Send::Good, _) => sum.good += 1,
                 }

@@ -38,8 +38,6 @@ pub enum Event {
     Drained { subscriber: u32, lost: u64 },
     /// It is there, and nothing of the life before is left.
     Started { life: u32 },
-    /// The kernel thread of its ring may do things after its end.
-    Polled,
 }
 
 impl Event {
@@ -71,7 +69,6 @@ impl Event {
             Event::Back { buffer } => [8, two(buffer, 0), 0, 0],
             Event::Drained { subscriber, lost } => [9, two(subscriber, 0), lost, 0],
             Event::Started { life } => [10, two(life, 0), 0, 0],
-            Event::Polled => [11, 0, 0, 0],
         }
     }
 
@@ -120,7 +117,6 @@ impl Event {
                 lost: third,
             },
             10 => Event::Started { life: high },
-            11 => Event::Polled,
             _ => anyhow::bail!("a journal with a record {record:?}"),
         })
     }
@@ -164,7 +160,6 @@ mod tests {
                 lost: 1 << 33,
             },
             Event::Started { life: 300 },
-            Event::Polled,
         ] {
             assert_eq!(Event::from_record(event.record()).unwrap(), event);
         }

@@ -162,8 +162,8 @@ fn describe(summary: &account::Summary, counts: &supervisor::Counts) -> Result<(
         summary.good, summary.failed, summary.unknown, summary.unknown_received
     );
     println!(
-        "# {} times received; {} for a subscriber that had left, {} taken by a thread of a process killed",
-        summary.received, summary.undeliverable, summary.untold
+        "# {} times received; {} for a subscriber that had left",
+        summary.received, summary.undeliverable
     );
     for wrong in &summary.wrongs {
         println!("# {wrong}");

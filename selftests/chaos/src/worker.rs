@@ -156,12 +156,7 @@ pub fn run(identity: &Identity) -> Result<()> {
 
     let buffers = Mapped::<Buffers>::open(&identity.buffers())?;
     let mut plan = Plan::new(identity.seed.unwrap_or(0), identity.slot, identity.life);
-    let kind = plan.ring();
-
-    if kind == RingKind::SqPoll {
-        slot.journal.write(Event::Polled.record());
-    }
-    let Some(uring) = open_ring(kind, &shared)? else {
+    let Some(uring) = open_ring(plan.ring(), &shared)? else {
         return Ok(());
     };
     let mut worker = Worker {
