@@ -181,6 +181,54 @@ TEST_F(receiver, follows_changes)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
+/* Whose credentials change while a send waits; what a worker was for keeps them. */
+TEST_F(receiver, follows_changes_while_it_waits)
+{
+	bool follows = !(variant->setup & IORING_SETUP_SQPOLL);
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe cqe;
+	pid_t pid = child_start();
+	struct ring ring;
+	__u32 value = 0;
+	struct sub tx;
+	int i;
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ASSERT_EQ(0, ring_open(&ring, variant->setup));
+		ASSERT_EQ(0, ipc_attach(&ring, &tx, self->id, IOIPC_SUB_SEND));
+		for (i = 0; i < ENTRIES; i++)
+			ASSERT_EQ(4, ipc_send_u32(&ring, tx.id, i));
+		for (i = 0; i < 2; i++) {
+			sqe = prep_send(&ring, tx.id, &value, 4, 0, i);
+			sqe->ioprio = IOIPC_SEND_WAIT;
+			sqe->flags = i ? IOSQE_ASYNC : 0;
+			ASSERT_EQ(0, ring_submit(&ring));
+			/* The other one may need this task to enter its ring. */
+			if (!i)
+				ASSERT_EQ(0, fdinfo_wait(tx.fd, SENDS_WAITING,
+							 1));
+		}
+		ASSERT_EQ(0, become(USER, GROUP));
+		gate_open(&self->ready);
+		for (i = 0; i < 2; i++) {
+			ASSERT_EQ(0, ring_next(&ring, &cqe));
+			ASSERT_EQ(4, cqe.res);
+		}
+		gate_open(&self->ready);
+		gate_wait(&self->done);
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(0, gate_wait(&self->ready));
+	for (i = 0; i < ENTRIES; i++)
+		EXPECT_SENDER(pid, 0, 0);
+	ASSERT_EQ(0, gate_wait(&self->ready));
+	EXPECT_SENDER(pid, follows ? USER : 0, follows ? GROUP : 0);
+	EXPECT_SENDER(pid, 0, 0);
+	gate_open(&self->done);
+	EXPECT_EQ(0, child_wait(pid));
+}
+
 /*
  * A ring that another process has made: who submits is the sender, unless a
  * thread of the maker's does it for him.

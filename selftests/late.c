@@ -252,6 +252,25 @@ TEST_F(channel, attach_when_the_mode_has_changed)
 	EXPECT_EQ(1, fdinfo_value(both.fd, "ipc-subscribers"));
 }
 
+/* Also not to what is left there for others. */
+TEST_F(channel, attach_to_what_is_destroyed)
+{
+	struct io_uring_ipc_channel_attach arg = {
+		.flags = IOIPC_SUB_RECV,
+		.channel_id = self->id,
+	};
+	struct late late = { .act = act_attach, .setup = variant->setup };
+
+	if (!late_page_possible())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
+	late_start(_metadata, &late, &arg, sizeof(arg));
+	ASSERT_EQ(4, ipc_send_u32(&self->ring, self->tx.id, 50));
+	ASSERT_EQ(0, ipc_destroy(&self->ring, self->id));
+	EXPECT_EQ(-ENOENT, late_end(_metadata, &late));
+	EXPECT_EQ(2, fdinfo_value(self->rx.fd, "ipc-subscribers"));
+	EXPECT_EQ(50, ipc_recv_u32(&self->ring, self->rx.id));
+}
+
 TEST_F(channel, attach_through_who_is_detached)
 {
 	struct io_uring_ipc_channel_attach arg = {

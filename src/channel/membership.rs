@@ -15,7 +15,7 @@ use kernel::{prelude::*, sync::Arc};
 impl Channel {
     /// Adds a member. A receiver starts at the next message sent, or with `replay` (and always
     /// where receivers compete) at the oldest one held. `ENOENT` where it has been detached before,
-    /// `ENOSPC`, `ENOMEM`. Sleeps.
+    /// or the channel destroyed, `ENOSPC`, `ENOMEM`. Sleeps.
     pub(crate) fn join(&self, member: &Arc<Member>, replay: bool) -> Result {
         let joined = self.try_to_join(member, replay);
         // It may have failed, or who was told when they were found to lack may have left.
@@ -30,8 +30,9 @@ impl Channel {
             let lack = {
                 let mut members = self.members.lock();
 
-                if member.is_detached() {
-                    // By somebody who has guessed its id.
+                // By somebody who has guessed its id. Destroyed: under the lock, as `destroy()` takes
+                // it to revoke what is granted here. litmus: granted
+                if member.is_detached() || self.is_destroyed() {
                     return Err(ENOENT);
                 }
                 if !members.has_spare() {
@@ -76,14 +77,11 @@ impl Channel {
         }
     }
 
-    /// What a member that joins may do without further questions, if it has the right; to be asked
-    /// with the members locked, as [`Self::destroy`] locks them. litmus: granted
+    /// What a member that joins may do without further questions, if it has the right.
     fn granted_to(&self, member: &Member) -> &'static [Access] {
         if self.parameters.private || member.id == DOOR {
             // Who sends through the door has not been asked at all.
             &[]
-        } else if self.is_destroyed() {
-            &[Access::Read]
         } else {
             &[Access::Read, Access::Write]
         }

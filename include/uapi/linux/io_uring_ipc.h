@@ -207,6 +207,8 @@
  *          user namespace. A channel counts until it is destroyed.
  * -EEXIST: the key is taken in the caller's IPC namespace.
  * -ENOSPC: all ids are in use.
+ * -ENFILE: so many files are open as the system may have.
+ * -EACCES: a security module does not let the caller.
  *
  * IORING_REGISTER_IPC_CHANNEL_DESTROY: arg is NULL, or -EINVAL, and nr_args the
  * channel's id. Takes its id and key away; nothing can be sent any more, and
@@ -244,13 +246,14 @@ struct io_uring_ipc_channel_create {
  *          channel is not a broadcast one, @reserved; or FROM_FD with a @key, or
  *          with a descriptor that is not a channel_fd.
  * -EFAULT: the structure cannot be read, or written.
- * -ENOENT: there is no such channel in the caller's IPC namespace; or the subscriber
- *          that FROM_FD names, or its channel, has ended.
+ * -ENOENT: there is no such channel in the caller's IPC namespace, or none any more;
+ *          or the subscriber that FROM_FD names has ended.
  * -EACCES: the channel's mode does not let the caller (see also FROM_FD).
  * -EBADF:  what FROM_FD names is no open descriptor.
  * -ENOSPC: the channel has as many subscribers as it may (the module's parameter
  *          max_subscribers; see also EVENTS), or all ids are in use.
  * -EMFILE: the ring has RLIMIT_NOFILE subscribers, or the process as many files.
+ * -ENFILE: so many files are open as the system may have.
  * -ENOMEM: the caller's memory cgroup or RLIMIT_MEMLOCK has no room: a page for each
  *          subscriber, until the last descriptor of it is closed; and where more
  *          notices have to be kept from now on (see EVENTS), the places of all, up to
@@ -316,7 +319,10 @@ struct io_uring_ipc_channel_attach {
  * which, and the rest is 0.
  *
  * The sender is the task that has submitted the SQE, as it was when the message
- * went into the ring. On a ring with IORING_SETUP_SQPOLL that is a thread of
+ * went into the ring. A request that is for a worker thread (IOSQE_ASYNC, or in a
+ * chain with such a one), or that IOSQE_IO_DRAIN has kept back, keeps the
+ * credentials that it was submitted with, as all requests of io_uring do: also for
+ * what IOIPC_F_PRIVATE asks, as long as it waits. On a ring with IORING_SETUP_SQPOLL that is a thread of
  * whoever has made the ring, with the credentials of then: also for others who
  * have got hold of the ring. Nobody else's can be claimed; sqe->personality has
  * to be 0.
