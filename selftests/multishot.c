@@ -296,6 +296,38 @@ TEST_F(multi, two_of_one_subscriber)
 	EXPECT_TRUE(ring_quiet(ring, QUIET_MS));
 }
 
+/* A message for all wakes one of them, also after each has had its own. */
+TEST_F(multi, one_is_woken_after_their_own)
+{
+	enum { SUBS = 3 };
+	struct ring *ring = &self->ring;
+	struct io_uring_cqe cqe;
+	struct sub sub[SUBS];
+	__u32 id, value = 7, i;
+	long wakeups = 0;
+
+	give(_metadata, self, 0, 16);
+	ASSERT_EQ(0, ipc_create(&self->peer, &id, IOIPC_F_MULTICAST, 8, 4));
+	for (i = 0; i < SUBS; i++) {
+		ASSERT_EQ(0, ipc_attach(ring, &sub[i], id, IOIPC_SUB_RECV));
+		prep_recv_select(ring, sub[i].id, GROUP, 0,
+				 IOIPC_RECV_MULTISHOT, i);
+	}
+	ASSERT_EQ(0, ring_submit(ring));
+	for (i = 0; i <= SUBS; i++) {
+		ASSERT_EQ(0, fdinfo_wait(sub[0].fd, "ipc-receivers-asleep",
+					 SUBS));
+		ASSERT_EQ(4, ipc_send(&self->peer, id, &value, 4,
+				      i < SUBS ? sub[i].id : 0));
+		ASSERT_EQ(0, ring_next(ring, &cqe));
+		EXPECT_EQ(4, cqe.res);
+	}
+	ASSERT_EQ(0, fdinfo_wait(sub[0].fd, "ipc-receivers-asleep", SUBS));
+	for (i = 0; i < SUBS; i++)
+		wakeups += fdinfo_value(sub[i].fd, WAKEUPS);
+	EXPECT_EQ(SUBS + 1, wakeups);
+}
+
 TEST_F(multi, refused)
 {
 	struct ring *ring = &self->ring;

@@ -196,6 +196,31 @@ TEST_F(pair, a_quarter_of_room_is_enough)
 	EXPECT_EQ(1, fdinfo_value(large.tx.fd, ROOM_WAKEUPS));
 }
 
+/* Nor for more where its receiver has got its last message. */
+TEST_F(pair, the_last_message_makes_room_enough)
+{
+	enum { ENTRIES = 16, MINE = ENTRIES / 4 - 1 };
+	struct ring *ring = &self->ring;
+	__u32 value = ENTRIES, i;
+	struct large large;
+	struct sub other;
+
+	open_large(_metadata, self, &large, variant->flags, ENTRIES, 4);
+	ASSERT_EQ(0, ipc_attach(&self->peer, &other, large.id,
+				IOIPC_SUB_RECV));
+	for (i = 0; i < ENTRIES; i++)
+		ASSERT_EQ(4, ipc_send(&self->peer, large.id, &i, 4,
+				      i < MINE ? large.rx.id : other.id));
+	send_value(ring, large.tx.id, &value, IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	ASSERT_EQ(0, fdinfo_wait(large.tx.fd, SENDS_WAITING, 1));
+	/* As somebody who polls does, it receives what there is and no more. */
+	for (i = 0; i < MINE; i++)
+		ASSERT_EQ(i, ipc_recv_u32(&self->peer, large.rx.id));
+	expect_next(_metadata, ring, value, 4);
+	EXPECT_EQ(1, fdinfo_value(large.tx.fd, ROOM_WAKEUPS));
+}
+
 /* Pollers do not wait for a quarter. */
 TEST_F(pair, pollers_are_told_at_once)
 {

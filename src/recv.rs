@@ -290,13 +290,14 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
 
     #[inline(always)]
     fn received(self, Received { bytes, cqe_flags }: Received) -> Outcome {
-        self.channel().room_made(1, false);
+        // Whoever polls does not come again to find nothing.
+        self.channel().room_made(1, || self.look().is_none());
         self.req.complete(Ok(bytes), cqe_flags)
     }
 
     #[inline(always)]
     fn nothing(self) -> Outcome {
-        self.channel().room_made(0, true);
+        self.channel().room_made(0, || true);
         if self.command().waits() && !self.are_too_many() {
             Outcome::WAIT
         } else {
@@ -346,7 +347,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             .unwrap_or_else(|error| Some(self.req.complete(Err(error), 0)));
 
         // Once for all of them.
-        self.channel().room_made(messages, outcome.is_some());
+        self.channel().room_made(messages, || outcome.is_some());
         outcome.unwrap_or(Outcome::later(flags))
     }
 
@@ -397,6 +398,10 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     #[inline(never)]
     fn find_late(self, flags: IssueFlags<'_>) -> Result<Option<Item>> {
         if flags.is_woken_multishot() {
+            if self.member().seems_chosen() {
+                // It looks now, and goes on waiting.
+                self.member().receive_looks();
+            }
             // Nobody asks `poll` after this turn.
             self.channel().sleep_for_message(self.member());
         } else if !self.channel().is_destroyed() {

@@ -84,9 +84,8 @@ fn wait_or_end(req: Send<'_>, subscriber: &Subscriber, result: Result<u32>) -> O
     if req.command().ticket.get() != 0 {
         if result.is_ok() {
             end_wait(req, subscriber);
-            if subscriber.member.sends.len() == 0 {
-                subscriber.channel.room_is_left(false);
-            }
+            // Whoever has left this send its turn, of this subscriber or another one.
+            subscriber.channel.room_is_left(false);
         } else {
             give_up(req, subscriber);
         }

@@ -187,10 +187,10 @@ impl Channel {
     /// Wakes senders if there is room for them; called when `messages` have been received.
     ///
     /// Waiting sends are woken when a quarter of the ring is free, or so much has been received
-    /// (others may have been faster), or, if the receiver is `idle`, for any room: it has found
-    /// nothing more, and may not come again before something is sent.
+    /// (others may have been faster), or, if the receiver is `idle`, for any room: there is nothing
+    /// more for it, and it may not come again before something is sent.
     #[inline(always)]
-    pub(crate) fn room_made(&self, messages: u32, idle: bool) {
+    pub(crate) fn room_made(&self, messages: u32, idle: impl FnOnce() -> bool) {
         if messages != 0 {
             // Pairs with the barrier in `sleep_for_room()`, litmus: room. Without messages: whoever
             // has fallen asleep just now has looked, and this receiver has changed nothing.
@@ -198,7 +198,7 @@ impl Channel {
         }
         if self.asleep.anybody() && self.asleep.any_sender() {
             self.received.add(messages as i32);
-            self.wake_senders(idle);
+            self.wake_senders(idle());
         }
     }
 

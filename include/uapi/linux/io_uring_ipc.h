@@ -122,7 +122,7 @@
  *
  * WAIT: where the ring is full the request waits for room; without it -ENOBUFS.
  *       It may go on waiting until a quarter of the ring is free or has been
- *       received, or a receiver has found nothing more.
+ *       received, or there is nothing more for a receiver.
  *       Subscribers whose sends wait are woken in turn, so each has its part of
  *       the room. Once they are woken, up to a quarter of the ring is theirs
  *       until they have used it or a whole ring of messages has been sent:
