@@ -29,6 +29,10 @@ mkdir "$staging/plain/rust"
 touch "$staging/plain/Makefile" "$staging/plain/rust/libkernel.rmeta"
 expect 2 "lacks the io_uring IPC hooks" "kernel without the hooks" \
 	"${make[@]}" "KDIR=$staging/plain"
+mkdir -p "$staging/plain/include/linux/io_uring"
+touch "$staging/plain/include/linux/io_uring/ipc.h"
+expect 2 "was built by rustc .*, and here is no another-rustc" "kernel of another compiler" \
+	env RUSTC=another-rustc "${make[@]}" "KDIR=$staging/plain"
 # Whoever tests with a tree of their own has KSRC set, and it is not ours to patch.
 expect 2 "usage: make patch-kernel KSRC=" "patch-kernel without KSRC" \
 	env -u KSRC "${make[@]}" patch-kernel
