@@ -326,9 +326,10 @@ unsafe fn issue_recv(req: &Request, flags: IssueFlags<'_>) -> c_int {
 
 /// # Safety
 ///
-/// Called by the hooks only, for a request that `prep()` has given a file and that has waited.
+/// Called by the hooks only, for a request that `prep()` has given a file and that has waited: when
+/// it has failed, or is about to be freed.
 unsafe extern "C" fn cleanup(req: *mut bindings::io_kiocb) {
-    // SAFETY: The core is about to free the request, and nobody else uses it.
+    // SAFETY: The core issues the request no more, and whoever else has a reference does not use it.
     let req = unsafe { Request::from_raw(req) };
 
     if req.opcode() == uapi::OP_SEND {
@@ -342,6 +343,6 @@ unsafe extern "C" fn cleanup(req: *mut bindings::io_kiocb) {
         let req = unsafe { Prepared::<RecvCommand>::new(req) };
 
         // SAFETY: By the function's contract.
-        recv::give_up(unsafe { subscriber(req) });
+        recv::give_up(req, unsafe { subscriber(req) });
     }
 }

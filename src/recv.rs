@@ -138,7 +138,8 @@ fn issue_noticed(
 }
 
 /// Ends the wait of a receive that the core has given up.
-pub(crate) fn give_up(subscriber: &Subscriber) {
+pub(crate) fn give_up(req: Prepared<'_, RecvCommand>, subscriber: &Subscriber) {
+    req.set_needs_cleanup(false);
     subscriber.channel.receive_ends(&subscriber.member, false);
 }
 

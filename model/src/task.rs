@@ -345,7 +345,7 @@ impl Receive {
 
             if subscriber.poll(&armed) == 0 {
                 drop(armed);
-                recv::give_up(subscriber);
+                recv::give_up(Prepared::new(&self.req, &self.command), subscriber);
                 return None;
             }
         }

@@ -109,7 +109,7 @@ impl Request {
         self.has(flag::CQE_SKIP)
     }
 
-    /// Whether the opcode's `cleanup` is called when the request ends.
+    /// Whether the opcode's `cleanup` is called when the core fails or frees the request.
     #[inline(always)]
     pub(crate) fn needs_cleanup(&self) -> bool {
         self.has(flag::NEED_CLEANUP)
