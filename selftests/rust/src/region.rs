@@ -116,7 +116,7 @@ impl Region {
     }
 
     /// Copies the message at a position, or gives `None` where it is not
-    /// published yet or its slot was used again.
+    /// published yet, or no longer held and its slot may be used again.
     pub fn read(&self, position: u64) -> Option<RegionMessage> {
         let slot = (position & u64::from(self.header.ring_mask)) as usize;
         let at = self.header.desc_offset as usize + slot * self.header.desc_size as usize;
@@ -131,9 +131,10 @@ impl Region {
         let payload_at = self.header.data_offset as usize + desc.offset as usize;
         let payload = self.copy(payload_at, desc.len as usize);
 
-        // What was read is worth something only if the slot is still the same.
+        // What was read is worth something only if nobody could write over it.
+        // `seq` would not tell: it changes last.
         fence(Ordering::Acquire);
-        if self.load(seq_at, Ordering::Relaxed) != position + 1 {
+        if self.head() > position {
             return None;
         }
         Some(RegionMessage {
@@ -237,6 +238,17 @@ mod tests {
         assert_eq!(region.read(1), None);
         assert_eq!(region.read(9), None);
         assert_eq!(region.read(0), None);
+    }
+
+    #[test]
+    fn no_longer_held() {
+        let header = RingHeader {
+            head: 6,
+            ..header()
+        };
+        let region = Region::map(file(header).as_fd(), 0, 12288).unwrap();
+
+        assert_eq!(region.read(5), None);
     }
 
     #[test]

@@ -4,16 +4,20 @@
 
 use super::{of_kind, recv_number, send_numbers, Cases};
 use crate::harness::same;
-use anyhow::{ensure, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use io_uring_ipc::{abi, ChannelConfig, Kind, Message, Region, Ring, Setup, Subscriber};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 pub const CASES: Cases = &[
     ("region_layout", region_layout),
     ("region_read", region_read),
     ("region_wraps", region_wraps),
+    ("region_reader_is_overrun", region_reader_is_overrun),
     ("region_after_destroy", region_after_destroy),
     ("region_read_only", region_read_only),
     ("region_receivers_only", region_receivers_only),
@@ -115,6 +119,68 @@ fn region_wraps(setup: Setup) -> Result<()> {
         ensure!(region.head() <= number + 1, "the head is beyond the tail");
     }
     Ok(())
+}
+
+/// Senders write over what is being read: then it is nothing, and never half of each.
+fn region_reader_is_overrun(setup: Setup) -> Result<()> {
+    const LEN: u32 = 256 << 10;
+    let ring = Ring::new(setup)?;
+    let channel = ring.create(&ChannelConfig {
+        entries: 2,
+        max_msg_size: LEN,
+        ..of_kind(Kind::Broadcast)
+    })?;
+    let receiver = channel.attach(abi::SUB_RECV | abi::SUB_LOSSY)?;
+    let region = receiver.map()?;
+    let (id, over) = (channel.id(), AtomicBool::new(false));
+    let send = || -> Result<()> {
+        let ring = Ring::new(setup)?;
+        let mut payload = vec![0; LEN as usize];
+
+        for number in 0..u64::MAX {
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
+            // As the reader will expect at the position that it gets.
+            payload.fill(number as u8);
+            ring.send_to_channel(id, Message::new(&payload))?;
+            if number % 8 == 7 {
+                // So long that some are read.
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(())
+    };
+    let read = || -> Result<()> {
+        let (mut whole, mut void) = (0, 0);
+
+        while whole < 50 || void == 0 {
+            let position = region.head();
+
+            if let Some(message) = region.read(position) {
+                same("length", message.payload.len(), LEN as usize)?;
+                ensure!(
+                    message.payload.iter().all(|&byte| byte == position as u8),
+                    "another message in that of position {position}"
+                );
+                whole += 1;
+            } else if region.head() > position {
+                void += 1;
+            }
+        }
+        Ok(())
+    };
+
+    thread::scope(|scope| {
+        let sender = scope.spawn(send);
+        let result = read();
+
+        over.store(true, Ordering::Relaxed);
+        match sender.join() {
+            Ok(sent) => result.and(sent),
+            Err(_) => bail!("the sender has panicked"),
+        }
+    })
 }
 
 fn region_after_destroy(setup: Setup) -> Result<()> {
