@@ -245,7 +245,7 @@ impl<'a> Check<'a> {
         let against = "NOP, batch 16";
 
         self.kept("send alone, batch 16", send, against, nop, 1.45, 1.76);
-        self.kept("multishot drain alone", drain, against, nop, 1.3, 1.45);
+        self.kept("multishot drain alone", drain, against, nop, 1.3, 1.46);
         Ok(())
     }
 
