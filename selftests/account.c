@@ -84,20 +84,18 @@ static unsigned long long memory_current(const char *dir)
 	return strtoull(text, NULL, 10);
 }
 
-/* Charges that are given back late are waited for, a second at most. */
+/* Charges that are given back late are waited for. */
 static unsigned long long memory_at_most(const char *dir,
 					 unsigned long long limit)
 {
-	unsigned long long now;
-	int i;
+	unsigned long long now, until = now_ms() + PATIENCE_MS;
 
-	for (i = 0; i < 100; i++) {
+	for (;;) {
 		now = memory_current(dir);
-		if (now <= limit)
-			break;
+		if (now <= limit || now_ms() > until)
+			return now;
 		sleep_ms(10);
 	}
-	return now;
 }
 
 static int join(const char *dir)

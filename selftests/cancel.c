@@ -5,7 +5,7 @@
  */
 #include <linux/time_types.h>
 
-#include "kselftest_harness.h"
+#include "lib/harness.h"
 #include "lib/ipc_uring.h"
 #include "lib/kernel_memory.h"
 #include "lib/process.h"

@@ -6,7 +6,7 @@
 #ifndef CHANNEL_FIXTURE_H
 #define CHANNEL_FIXTURE_H
 
-#include "kselftest_harness.h"
+#include "lib/harness.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"
 

@@ -34,8 +34,7 @@ TEST_F(pair, async_receive)
 	for (i = 1; i <= 3; i++) {
 		prep_recv(ring, self->rx.id, &value, 4, IOIPC_RECV_WAIT,
 			  2)->flags = IOSQE_ASYNC;
-		EXPECT_TRUE(ring_quiet(ring, QUIET_MS));
-		ASSERT_EQ(0, fdinfo_wait(self->rx.fd, RECEIVES_WAITING, 1));
+		ASSERT_TRUE(ring_parks(ring, self->rx.fd, RECEIVES_WAITING));
 		ASSERT_EQ(4, ipc_send_u32(&self->peer, self->tx.id, i));
 		expect_next(_metadata, ring, 2, 4);
 		EXPECT_EQ(i, (int)value);
@@ -62,8 +61,7 @@ TEST_F(pair, async_send)
 	sqe = prep_send(ring, tx.id, &value, 4, 0, 2);
 	sqe->flags = IOSQE_ASYNC;
 	sqe->ioprio = IOIPC_SEND_WAIT;
-	EXPECT_TRUE(ring_quiet(ring, QUIET_MS));
-	ASSERT_EQ(0, fdinfo_wait(tx.fd, SENDS_WAITING, 1));
+	ASSERT_TRUE(ring_parks(ring, tx.fd, SENDS_WAITING));
 	for (i = 0; i < PAIR_ENTRIES; i++)
 		prep_recv(ring, self->rx.id, &value, 0, 0, 10 + i);
 	for (i = 0; i < PAIR_ENTRIES; i++)

@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "lib/harness.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"
 
@@ -220,7 +220,7 @@ enum deed { DETACH, CLOSE };
  */
 static bool was_ours(struct two_data *self, __u32 i)
 {
-	unsigned long long until = now_ms() + 10000;
+	unsigned long long until = now_ms() + PATIENCE_MS;
 
 	while (now_ms() < until && ring_enter_timeout(&self->peer, 1, 10))
 		if (__atomic_load_n(&self->value[0], __ATOMIC_RELAXED) == i)
@@ -264,7 +264,7 @@ static void ends_after_its_wakeup(struct __test_metadata *_metadata,
 		if (ours) {
 			prep_cancel(&self->peer, 0, RECV_DATA, -1, 0,
 				    CANCEL_DATA);
-			ASSERT_EQ(0, ring_enter_timeout(&self->peer, 2, 5000));
+			ASSERT_EQ(0, ring_enter_timeout(&self->peer, 2, PATIENCE_MS));
 			while (ring_cqe(&self->peer, &cqe))
 				;
 		} else {

@@ -7,7 +7,7 @@
 #ifndef INJECTION_FIXTURE_H
 #define INJECTION_FIXTURE_H
 
-#include "kselftest_harness.h"
+#include "lib/harness.h"
 #include "lib/injection.h"
 #include "lib/ipc_uring.h"
 #include "lib/kernel_memory.h"

@@ -106,7 +106,7 @@ TEST_F(multi, stays_armed_in_a_large_queue)
 	ASSERT_EQ(0, buffers_give(&big, &buffers, 0, 256));
 	send_numbers(_metadata, self, 0, 200);
 	prep_recv_select(&big, sub.id, 1, 0, IOIPC_RECV_MULTISHOT, 1);
-	ASSERT_EQ(0, ring_enter_timeout(&big, 200, 10000));
+	ASSERT_EQ(0, ring_enter_timeout(&big, 200, PATIENCE_MS));
 	for (i = 0; i < 200; i++) {
 		ASSERT_TRUE(ring_cqe(&big, &cqe));
 		ASSERT_EQ(4, cqe.res);
@@ -138,7 +138,7 @@ TEST_F(multi, others_go_on_between_bursts)
 	send_numbers(_metadata, self, 0, TOTAL);
 	prep_recv_select(&big, sub.id, 1, 0, IOIPC_RECV_MULTISHOT, 1);
 	prep_nop(&big, 2);
-	ASSERT_EQ(0, ring_enter_timeout(&big, TOTAL + 1, 10000));
+	ASSERT_EQ(0, ring_enter_timeout(&big, TOTAL + 1, PATIENCE_MS));
 	for (i = 0; i < TOTAL + 1; i++) {
 		ASSERT_TRUE(ring_cqe(&big, &cqe));
 		nops += cqe.user_data == 2;

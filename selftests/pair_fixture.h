@@ -10,7 +10,7 @@
 #ifndef PAIR_FIXTURE_H
 #define PAIR_FIXTURE_H
 
-#include "kselftest_harness.h"
+#include "lib/harness.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"
 

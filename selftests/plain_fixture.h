@@ -3,7 +3,7 @@
 #ifndef PLAIN_FIXTURE_H
 #define PLAIN_FIXTURE_H
 
-#include "kselftest_harness.h"
+#include "lib/harness.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"
 

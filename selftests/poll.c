@@ -359,11 +359,11 @@ TEST_F(channel, epoll_level_and_edge)
 	EXPECT_EQ(0, epoll_one(edge, &events, 0));
 	for (i = 0; i < 3 * CHANNEL_ENTRIES; i++) {
 		ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, i));
-		ASSERT_EQ(1, epoll_one(level, &events, 1000));
+		ASSERT_EQ(1, epoll_one(level, &events, PATIENCE_MS));
 		EXPECT_EQ(EPOLLIN, (int)events);
 		EXPECT_EQ(1, epoll_one(level, &events, 0));
 		/* Once for each burst that was drained before. */
-		EXPECT_EQ(1, epoll_one(edge, &events, 1000));
+		EXPECT_EQ(1, epoll_one(edge, &events, PATIENCE_MS));
 		EXPECT_EQ(EPOLLIN, (int)events);
 		EXPECT_EQ(0, epoll_one(edge, &events, 0));
 		ASSERT_EQ(i, ipc_recv_u32(ring, self->rx.id));
@@ -371,9 +371,9 @@ TEST_F(channel, epoll_level_and_edge)
 		EXPECT_EQ(0, epoll_one(edge, &events, 0));
 	}
 	ASSERT_EQ(0, ipc_destroy(ring, self->id));
-	EXPECT_EQ(1, epoll_one(level, &events, 1000));
+	EXPECT_EQ(1, epoll_one(level, &events, PATIENCE_MS));
 	EXPECT_EQ(EPOLLHUP, (int)(events & EPOLLHUP));
-	EXPECT_EQ(1, epoll_one(edge, &events, 1000));
+	EXPECT_EQ(1, epoll_one(edge, &events, PATIENCE_MS));
 	EXPECT_EQ(EPOLLHUP, (int)(events & EPOLLHUP));
 	close(level);
 	close(edge);
@@ -443,7 +443,7 @@ TEST_F(channel, epoll_edge_alone)
 	ASSERT_EQ(0, epoll_ctl(in, EPOLL_CTL_ADD, self->rx.fd, &ev));
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, i));
-		ASSERT_EQ(1, epoll_one(in, &events, 1000));
+		ASSERT_EQ(1, epoll_one(in, &events, PATIENCE_MS));
 		EXPECT_EQ(EPOLLIN, (int)events);
 		ASSERT_EQ(i, ipc_recv_u32(ring, self->rx.id));
 		ASSERT_EQ(-EAGAIN, ipc_recv_u32(ring, self->rx.id));
@@ -452,7 +452,7 @@ TEST_F(channel, epoll_edge_alone)
 	ev.events = EPOLLOUT | EPOLLET;
 	ASSERT_EQ(0, epoll_ctl(out, EPOLL_CTL_ADD, self->tx.fd, &ev));
 	for (i = 0; i < 3; i++) {
-		ASSERT_EQ(1, epoll_one(out, &events, 1000));
+		ASSERT_EQ(1, epoll_one(out, &events, PATIENCE_MS));
 		EXPECT_EQ(EPOLLOUT, (int)events);
 		while (ipc_send_u32(ring, self->tx.id, 0) == 4)
 			;
@@ -478,14 +478,14 @@ TEST_F(channel, epoll_wakes_on_a_message)
 	for (i = 0; i < 2; i++) {
 		pid = later(self, variant->setup, SEND, &ready);
 		ASSERT_EQ(0, gate_wait(&ready));
-		EXPECT_EQ(1, epoll_one(ep, &events, 5000));
+		EXPECT_EQ(1, epoll_one(ep, &events, PATIENCE_MS));
 		EXPECT_EQ(EPOLLIN, (int)events);
 		EXPECT_EQ(42, ipc_recv_u32(&self->ring, self->rx.id));
 		EXPECT_EQ(0, child_wait(pid));
 	}
 	pid = later(self, variant->setup, DESTROY, &ready);
 	ASSERT_EQ(0, gate_wait(&ready));
-	EXPECT_EQ(1, epoll_one(ep, &events, 5000));
+	EXPECT_EQ(1, epoll_one(ep, &events, PATIENCE_MS));
 	EXPECT_EQ(EPOLLHUP, (int)(events & EPOLLHUP));
 	EXPECT_EQ(0, child_wait(pid));
 }

@@ -5,7 +5,7 @@
  */
 #include <sys/ioctl.h>
 
-#include "kselftest_harness.h"
+#include "lib/harness.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"
 
@@ -14,7 +14,6 @@
 #define ENTRIES		16	/* fewer than a multishot receive takes in a turn */
 #define LARGE		(1 << 20)
 #define ROUNDS		4
-#define PATIENCE_MS	10000
 
 /* A private channel of root's, and memory that a reader receives to. */
 FIXTURE(revoke)

@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <linux/io_uring.h>
 
-#include "kselftest_harness.h"
+#include "lib/harness.h"
 #include "lib/process.h"
 
 /* Only the ring itself; no call of the helper that knows about IPC. */
@@ -101,15 +101,16 @@ static int rfc_send(struct ring *ring, int id, const char *text)
 /* Ask until there is something, as such a program had to. */
 static int rfc_recv_poll(struct ring *ring, int id, char *buf, int len)
 {
-	int tries, ret;
+	unsigned long long until = now_ms() + PATIENCE_MS;
+	int ret;
 
-	for (tries = 0; tries < 100000; tries++) {
+	do {
 		ret = rfc_op(ring, OP_RECV, id, buf, len, 0);
 		if (ret != -EAGAIN)
-			return ret;
+			break;
 		sched_yield();
-	}
-	return -EAGAIN;
+	} while (now_ms() < until);
+	return ret;
 }
 
 FIXTURE(rfc)

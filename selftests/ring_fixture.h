@@ -3,7 +3,7 @@
 #ifndef RING_FIXTURE_H
 #define RING_FIXTURE_H
 
-#include "kselftest_harness.h"
+#include "lib/harness.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"
 

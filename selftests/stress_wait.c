@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "lib/harness.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"
 

@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <sys/mman.h>
 
-#include "kselftest_harness.h"
+#include "lib/harness.h"
 #include "lib/process.h"
 
 #define ONE_OK		"echo 1..1; echo ok 1 a; echo '# Totals: pass:1';"

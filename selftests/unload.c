@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include "kselftest_harness.h"
+#include "lib/harness.h"
 #include "lib/container.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"
@@ -35,13 +35,12 @@ static int load(void)
 }
 
 /*
- * A request is put some time after its completion is seen: a second at most.
- * Without a pause, so that the module goes right when its last user does, who
+ * A request is put some time after its completion is seen. Without a pause, so that the module goes right when its last user does, who
  * may still be on the way out of it.
  */
 static int unload_soon(void)
 {
-	unsigned long long until = now_ms() + 1000;
+	unsigned long long until = now_ms() + PATIENCE_MS;
 	int ret;
 
 	do {
@@ -316,7 +315,6 @@ TEST_F_TIMEOUT(module, many_cycles, 600)
 /* Calls that come while the module goes and comes. */
 TEST_F_TIMEOUT(module, raced, 600)
 {
-	unsigned long long until;
 	int ret, done = 0;
 	struct gate ready;
 	struct ring ring;
@@ -346,8 +344,7 @@ TEST_F_TIMEOUT(module, raced, 600)
 		}
 	}
 	ASSERT_EQ(0, gate_wait(&ready));
-	until = now_ms() + 10000;
-	while (done < 5 && now_ms() < until) {
+	while (done < 5) {
 		ret = unload();
 		if (ret == IN_USE) {
 			sched_yield();
@@ -359,7 +356,6 @@ TEST_F_TIMEOUT(module, raced, 600)
 	}
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
 	child_kill(pid);
-	EXPECT_EQ(5, done);
 }
 
 /*

@@ -634,6 +634,19 @@ int fdinfo_wait(int fd, const char *name, long long want)
 	}
 }
 
+bool ring_parks(struct ring *ring, int fd, const char *counter)
+{
+	unsigned long long until = now_ms() + PATIENCE_MS;
+
+	while (now_ms() < until) {
+		if (!ring_quiet(ring, QUIET_MS))
+			return false;
+		if (fdinfo_value(fd, counter) == 1)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Wait for what the thread that submits is in the middle of: it holds the lock
  * that a register call takes.

@@ -14,8 +14,7 @@
 
 #define RING_ENTRIES	64	/* most SQEs between two ring_enter() */
 
-#define PATIENCE_MS	10000	/* what has not come by then is lost */
-#define QUIET_MS	10	/* nor does what has not come by then */
+#define QUIET_MS	10	/* what has not come by then is not expected */
 
 #define RING_PLAIN	0
 #define RING_DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
@@ -68,7 +67,7 @@ int ring_enter_timeout(struct ring *ring, unsigned int wait, unsigned int ms);
 /* Submit what is queued; on return every request has been issued once. */
 int ring_submit(struct ring *ring);
 
-/* Submit, wait for a completion and take it: -ETIME after ten seconds. */
+/* Submit, wait for a completion and take it: -ETIME after PATIENCE_MS. */
 int ring_next(struct ring *ring, struct io_uring_cqe *cqe);
 
 /* Submit, and see that there is no completion for so long. */
@@ -187,8 +186,15 @@ static inline unsigned int cqe_buffer(const struct io_uring_cqe *cqe)
 /* A number in the fdinfo of a channel_fd, or -errno. */
 long long fdinfo_value(int fd, const char *name);
 
-/* Wait for it to become @want: -ETIME after ten seconds. */
+/* Wait for it to become @want: -ETIME after PATIENCE_MS. */
 int fdinfo_wait(int fd, const char *name, long long want);
+
+/*
+ * Whether one request comes to wait, by that counter, and nothing completes until
+ * then: what io-wq sends back does so when its ring is entered, whenever that
+ * thread has run.
+ */
+bool ring_parks(struct ring *ring, int fd, const char *counter);
 
 /*
  * Submit a receive of a number that finds none, and see that it sleeps: 0, or

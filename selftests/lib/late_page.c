@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "process.h"
+
 bool late_page_possible(void)
 {
 	/* The file is there exactly if the system call is. */
@@ -58,7 +60,7 @@ int late_page_wait(struct late_page *page)
 	struct pollfd pollfd = { .fd = page->fd, .events = POLLIN };
 	struct uffd_msg msg;
 
-	if (poll(&pollfd, 1, 10000) != 1)
+	if (poll(&pollfd, 1, PATIENCE_MS) != 1)
 		return -ETIMEDOUT;
 	if (read(page->fd, &msg, sizeof(msg)) != sizeof(msg))
 		return -errno;

@@ -23,7 +23,7 @@ bool late_page_possible(void);
  */
 int late_page_open(struct late_page *page, const void *content, size_t len);
 
-/* Wait until somebody waits: 0, or -ETIMEDOUT after ten seconds, or -errno. */
+/* Wait until somebody waits: 0, or -ETIMEDOUT after PATIENCE_MS, or -errno. */
 int late_page_wait(struct late_page *page);
 
 /*

@@ -33,7 +33,7 @@ int gate_wait(struct gate *gate)
 	struct pollfd pfd = { .fd = gate->fd[0], .events = POLLIN };
 	char c;
 
-	if (poll(&pfd, 1, 10000) != 1)
+	if (poll(&pfd, 1, PATIENCE_MS) != 1)
 		return -ETIMEDOUT;
 	return read(gate->fd[0], &c, 1) == 1 ? 0 : -EPIPE;
 }
@@ -115,7 +115,7 @@ int asleep_wait(pid_t pid)
 	pid_t parent;
 	int i;
 
-	for (i = 0; i < 10000; i++) {
+	for (i = 0; i < PATIENCE_MS; i++) {
 		if (look_at(pid, &parent) == 'S')
 			return 0;
 		sleep_ms(1);

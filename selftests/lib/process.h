@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#define PATIENCE_MS	60000	/* what has not come by then is lost */
+
 /* A gate lets as many waits pass as it was opened times. */
 struct gate {
 	int fd[2];
@@ -14,7 +16,7 @@ struct gate {
 int gate_init(struct gate *gate);
 void gate_open(struct gate *gate);
 
-/* 0, or -ETIMEDOUT after ten seconds. */
+/* 0, or -ETIMEDOUT after PATIENCE_MS. */
 int gate_wait(struct gate *gate);
 
 /* As fork(), and the child dies with its parent. */
@@ -34,7 +36,7 @@ bool child_ended(pid_t pid);
 
 /*
  * Wait for a process to sleep, which has but one call left to do so in: 0, or
- * -ETIMEDOUT after ten seconds. What wakes it is for the caller to do.
+ * -ETIMEDOUT after PATIENCE_MS. What wakes it is for the caller to do.
  */
 int asleep_wait(pid_t pid);
 
