@@ -235,23 +235,6 @@ TEST_F(multi, oneshot)
 	}
 }
 
-/*
- * Whether a receive comes to wait, and nothing completes until then: what io-wq
- * sends back does so when its ring is entered, whenever that thread has run.
- */
-static bool is_parked(struct ring *ring, int fd)
-{
-	int tries;
-
-	for (tries = 0; tries < 100; tries++) {
-		if (!ring_quiet(ring, QUIET_MS))
-			return false;
-		if (fdinfo_value(fd, RECEIVES_WAITING) == 1)
-			return true;
-	}
-	return false;
-}
-
 TEST_F(multi, oneshot_wait)
 {
 	struct ring *ring = &self->ring;
@@ -262,7 +245,7 @@ TEST_F(multi, oneshot_wait)
 		give(_metadata, self, i, 1);
 		prep_recv_select(ring, self->rx.id, GROUP, 0, IOIPC_RECV_WAIT,
 				 1)->flags |= i & 1 ? IOSQE_ASYNC : 0;
-		ASSERT_TRUE(is_parked(ring, self->rx.fd));
+		ASSERT_TRUE(ring_parks(ring, self->rx.fd, RECEIVES_WAITING));
 		/* The one buffer is still there for others. */
 		prep_recv_select(ring, self->rx.id, GROUP, 0, 0, 2);
 		ASSERT_EQ(0, ring_next(ring, &cqe));
@@ -329,6 +312,45 @@ TEST_F(multi, incremental)
 	ASSERT_EQ(0, ring_next(&self->ring, &cqe));
 	EXPECT_EQ(1, (int)cqe_buffer(&cqe));
 	EXPECT_EQ(0, memcmp(inc.data + INC_SIZE, "next", 4));
+	ring_close(&self->ring);
+	buffers_close(&inc);
+}
+
+/* A header has to fit what is left of a buffer; a message that it does not, stays. */
+TEST_F(multi, incremental_and_header)
+{
+	enum { HEAD = sizeof(struct io_uring_ipc_msg_hdr), LEFT = HEAD - 1 };
+	const __u32 len[] = { 60, INC_SIZE - 60 - 2 * HEAD - LEFT };
+	struct io_uring_ipc_msg_hdr hdr;
+	struct io_uring_cqe cqe;
+	char in[INC_SIZE] = "";
+	struct buffers inc;
+	__u32 i, used = 0;
+
+	open_incremental(_metadata, self, &inc);
+	prep_recv_select(&self->ring, self->rx.id, INC_GROUP, 0,
+			 IOIPC_RECV_MULTISHOT | IOIPC_RECV_HDR, 1);
+	ASSERT_EQ(0, ring_submit(&self->ring));
+	for (i = 0; i < ARRAY_SIZE(len); i++) {
+		ASSERT_EQ((int)len[i], ipc_send(&self->peer, self->tx.id, in,
+						len[i], 0));
+		ASSERT_EQ(0, ring_next(&self->ring, &cqe));
+		ASSERT_EQ(HEAD + len[i], cqe.res);
+		EXPECT_EQ(IORING_CQE_F_MORE | IORING_CQE_F_BUF_MORE,
+			  cqe.flags & (IORING_CQE_F_MORE |
+				       IORING_CQE_F_BUF_MORE));
+		ASSERT_EQ(inc.data, buffers_at(&inc, &cqe));
+		memcpy(&hdr, inc.data + used, HEAD);
+		EXPECT_EQ(len[i], hdr.len);
+		EXPECT_EQ(i + 1, hdr.msg_id);
+		used += cqe.res;
+	}
+	ASSERT_EQ(INC_SIZE - LEFT, used);
+	ASSERT_EQ(4, ipc_send_u32(&self->peer, self->tx.id, 7));
+	ASSERT_EQ(0, ring_next(&self->ring, &cqe));
+	EXPECT_EQ(-EINVAL, cqe.res);
+	EXPECT_EQ(0U, cqe.flags & IORING_CQE_F_MORE);
+	EXPECT_EQ(7, ipc_recv_u32(&self->ring, self->rx.id));
 	ring_close(&self->ring);
 	buffers_close(&inc);
 }

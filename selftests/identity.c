@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include "kselftest_harness.h"
+#include "lib/harness.h"
 #include "lib/container.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"
@@ -227,6 +227,56 @@ TEST_F(receiver, follows_changes_while_it_waits)
 	EXPECT_SENDER(pid, 0, 0);
 	gate_open(&self->done);
 	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* What has to wait for another request keeps the credentials, too. */
+TEST_F(receiver, kept_back_with_its_credentials)
+{
+	enum { DRAINED, CHAINED, KINDS };
+	struct ring ring, other;
+	struct sub tx, in, out;
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe cqe;
+	__u32 value = 0, id;
+	pid_t pid;
+	int i, n;
+
+	for (i = 0; i < KINDS; i++) {
+		pid = child_start();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			ASSERT_EQ(0, ring_open(&ring, variant->setup));
+			ASSERT_EQ(0, ring_open(&other, RING_PLAIN));
+			ASSERT_EQ(0, ipc_attach(&ring, &tx, self->id,
+						IOIPC_SUB_SEND));
+			ASSERT_EQ(0, ipc_create(&ring, &id, 0, 2, 4));
+			ASSERT_EQ(0, ipc_attach(&ring, &in, id,
+						IOIPC_SUB_RECV));
+			ASSERT_EQ(0, ipc_attach(&other, &out, id,
+						IOIPC_SUB_SEND));
+			sqe = prep_recv(&ring, in.id, &value, 4,
+					IOIPC_RECV_WAIT, 1);
+			if (i == CHAINED)
+				sqe->flags = IOSQE_ASYNC | IOSQE_IO_LINK;
+			sqe = prep_send(&ring, tx.id, &value, 4, 0, 2);
+			if (i == DRAINED)
+				sqe->flags = IOSQE_IO_DRAIN;
+			ASSERT_EQ(0, ring_submit(&ring));
+			ASSERT_EQ(0, become(USER, GROUP));
+			ASSERT_EQ(4, ipc_send_u32(&other, out.id, 1));
+			for (n = 0; n < 2; n++) {
+				ASSERT_EQ(0, ring_next(&ring, &cqe));
+				ASSERT_EQ(4, cqe.res);
+			}
+			gate_open(&self->ready);
+			gate_wait(&self->done);
+			_exit(_metadata->exit_code);
+		}
+		ASSERT_EQ(0, gate_wait(&self->ready));
+		EXPECT_SENDER(pid, 0, 0);
+		gate_open(&self->done);
+		EXPECT_EQ(0, child_wait(pid));
+	}
 }
 
 /*

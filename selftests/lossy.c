@@ -507,14 +507,31 @@ static __u32 messages(unsigned int setup)
 }
 
 #define HUGE_LEN	(1 << 20)
+#define HUGE_STEP	1024	/* from one byte that is looked at to the next */
 
 static int flood_with_huge(struct ring *ring, __u32 id)
 {
 	static char message[HUGE_LEN];
+	char n = 0;
+	int i;
 
-	while (ipc_send(ring, id, message, HUGE_LEN, 0) == HUGE_LEN)
-		;
+	do {
+		n++;
+		for (i = 0; i < HUGE_LEN; i += HUGE_STEP)
+			message[i] = n;
+	} while (ipc_send(ring, id, message, HUGE_LEN, 0) == HUGE_LEN);
 	return 10;
+}
+
+/* Whether it is one of them, and not parts of two. */
+static bool is_one_huge(const char *message)
+{
+	int i;
+
+	for (i = 0; i < HUGE_LEN; i += HUGE_STEP)
+		if (message[i] != message[0])
+			return false;
+	return true;
 }
 
 /*
@@ -558,6 +575,11 @@ static void slow_reader(struct __test_metadata *_metadata, struct ring *ring,
 				  IOIPC_RECV_WAIT, 1);
 		ASSERT_EQ(0, ring_next(ring, &cqe));
 		armed = cqe.flags & IORING_CQE_F_MORE;
+		if (cqe.res == HUGE_LEN) {
+			EXPECT_TRUE(is_one_huge(multishot ?
+						buffers_at(&buffers, &cqe) :
+						message));
+		}
 		if (cqe.flags & IORING_CQE_F_BUFFER)
 			ASSERT_EQ(0, buffers_give(ring, &buffers,
 						  cqe_buffer(&cqe), 1));
@@ -565,6 +587,7 @@ static void slow_reader(struct __test_metadata *_metadata, struct ring *ring,
 			    (multishot && cqe.res == -ENOBUFS))
 			TH_LOG("result %d", cqe.res);
 	}
+	EXPECT_LT(0, fdinfo_value(rx.fd, LOST));
 	for (i = 0; i < ARRAY_SIZE(pid); i++)
 		child_kill(pid[i]);
 	buffers_close(&buffers);

@@ -512,7 +512,7 @@ static void receive_until_one_is_done(struct __test_metadata *_metadata,
 		if (res[BATCH - 1] != 4)
 			sched_yield();
 		ASSERT_GT(progress + PATIENCE_MS, now_ms())
-			TH_LOG("no message for ten seconds");
+			TH_LOG("no message for %u ms", PATIENCE_MS);
 	}
 }
 
@@ -936,6 +936,38 @@ static void stop_a_send(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, fdinfo_wait(sub->fd, SENDS_WAITING, 1));
 	for (i = 0; i < PAIR_ENTRIES / 2; i++)
 		ASSERT_EQ(i, ipc_recv_u32(&self->peer, self->rx.id));
+}
+
+/* Those behind it are woken for room in the same go. */
+TEST_F(pair, behind_one_that_is_cancelled)
+{
+	enum { BEHIND = 3 };
+	__u32 value[1 + BEHIND], out[PAIR_ENTRIES], i;
+	struct ring *ring = &self->ring;
+	struct io_uring_cqe cqe;
+	struct sub rx;
+
+	ASSERT_EQ(0, ipc_attach(ring, &rx, self->id, IOIPC_SUB_RECV));
+	ASSERT_EQ(0, ipc_detach(&self->peer, self->rx.id));
+	fill(_metadata, self);
+	for (i = 0; i <= BEHIND; i++) {
+		value[i] = 100 + i;
+		send_value(ring, self->tx.id, &value[i], IOIPC_SEND_WAIT);
+		ASSERT_EQ(0, ring_submit(ring));
+		ASSERT_EQ(0, fdinfo_wait(self->tx.fd, SENDS_WAITING, i + 1));
+	}
+	prep_cancel(ring, 0, value[0], -1, 0, 50);
+	for (i = 0; i < PAIR_ENTRIES; i++)
+		prep_recv(ring, rx.id, &out[i], 4, 0, i);
+	ASSERT_EQ(0, ring_submit(ring));
+	for (i = 0; i < 1 + PAIR_ENTRIES + 1 + BEHIND; i++) {
+		ASSERT_EQ(0, ring_next(ring, &cqe));
+		EXPECT_EQ(cqe.user_data == value[0] ? -ECANCELED :
+			  cqe.user_data == 50 ? 0 : 4, cqe.res)
+			TH_LOG("of %llu", cqe.user_data);
+	}
+	for (i = 1; i <= BEHIND; i++)
+		EXPECT_EQ(value[i], ipc_recv_u32(ring, rx.id));
 }
 
 TEST_F(pair, send_of_who_is_detached)

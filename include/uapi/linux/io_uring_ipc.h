@@ -127,9 +127,9 @@
  *       the room. Once they are woken, up to a quarter of the ring is theirs
  *       until they have used it or a whole ring of messages has been sent:
  *       sends that do not wait get what is more, or -ENOBUFS.
- *       Messages keep the order in which one task has sent them: while a send
- *       waits, later ones of the same task and subscriber (or channel, for
- *       sends by its id) wait behind it, or fail with -ENOBUFS. So do those
+ *       Messages keep the order in which one task has sent them by one ring: while
+ *       a send waits, later ones of the same task, ring and subscriber (or channel,
+ *       for sends by its id) wait behind it, or fail with -ENOBUFS. So do those
  *       that come when 1024 of the subscriber wait already; or, by the channel's id,
  *       1024 of all or 256 of the same user.
  */
