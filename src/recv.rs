@@ -400,8 +400,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     fn find_late(self, flags: IssueFlags<'_>) -> Result<Option<Item>> {
         if flags.is_woken_multishot() {
             if self.member().seems_chosen() {
-                // It looks now, and goes on waiting.
-                self.member().receive_looks();
+                self.see_choice();
             }
             // Nobody asks `poll` after this turn.
             self.channel().sleep_for_message(self.member());
