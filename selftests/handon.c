@@ -374,8 +374,7 @@ TEST_F(two, room_is_handed_on)
 			ASSERT_LE(10, ipc_recv_u32(&self->peer,
 						   self->rival.id));
 		ASSERT_EQ(-EAGAIN, ipc_recv_u32(&self->peer, self->rival.id));
-		/* What is cancelled ends after it has said so. */
-		ASSERT_EQ(0, fdinfo_wait(self->sub.fd, SENDS_WAITING, 0));
+		ASSERT_EQ(0, fdinfo_value(self->sub.fd, SENDS_WAITING));
 	}
 }
 

@@ -71,6 +71,27 @@ FIXTURE_TEARDOWN(receiver)
 	ring_close(&self->ring);
 }
 
+/* A child has sent: tells the parent, which looks at it while it lives. */
+static void end_sender(struct __test_metadata *_metadata, struct gate *ready,
+		       struct gate *done)
+{
+	gate_open(ready);
+	gate_wait(done);
+	_exit(_metadata->exit_code);
+}
+
+/* So many requests have sent or received a number each. */
+static void expect_done(struct __test_metadata *_metadata, struct ring *ring,
+			int n)
+{
+	struct io_uring_cqe cqe;
+
+	while (n--) {
+		ASSERT_EQ(0, ring_next(ring, &cqe));
+		ASSERT_EQ(4, cqe.res);
+	}
+}
+
 /* The next message's header, or -errno. */
 static int next_header(struct ring *ring, __u32 id,
 		       struct io_uring_ipc_msg_hdr *hdr)
@@ -111,7 +132,6 @@ static void queue_send(struct ring *ring, __u32 id, enum way way)
 TEST_F(receiver, names_who_submits)
 {
 	pid_t pid = child_start();
-	struct io_uring_cqe cqe;
 	struct ring ring;
 	struct sub tx;
 	int i;
@@ -134,11 +154,8 @@ TEST_F(receiver, names_who_submits)
 		ASSERT_EQ(0, ring_submit(&ring));
 		ASSERT_EQ(0, fdinfo_wait(tx.fd, SENDS_WAITING, 1));
 		gate_open(&self->ready);
-		ASSERT_EQ(0, ring_next(&ring, &cqe));
-		ASSERT_EQ(4, cqe.res);
-		gate_open(&self->ready);
-		gate_wait(&self->done);
-		_exit(_metadata->exit_code);
+		expect_done(_metadata, &ring, 1);
+		end_sender(_metadata, &self->ready, &self->done);
 	}
 	ASSERT_EQ(0, gate_wait(&self->ready));
 	for (i = 0; i < ENTRIES; i++)
@@ -168,9 +185,7 @@ TEST_F(receiver, follows_changes)
 		/* The real ids: what it acts as for now is not who it is. */
 		ASSERT_EQ(0, syscall(SYS_setresuid, 0, STRANGER, 0));
 		ASSERT_EQ(4, ipc_send_u32(&ring, self->id, 2));
-		gate_open(&self->ready);
-		gate_wait(&self->done);
-		_exit(_metadata->exit_code);
+		end_sender(_metadata, &self->ready, &self->done);
 	}
 	ASSERT_EQ(0, gate_wait(&self->ready));
 	EXPECT_SENDER(pid, 0, 0);
@@ -186,7 +201,6 @@ TEST_F(receiver, follows_changes_while_it_waits)
 {
 	bool follows = !(variant->setup & IORING_SETUP_SQPOLL);
 	struct io_uring_sqe *sqe;
-	struct io_uring_cqe cqe;
 	pid_t pid = child_start();
 	struct ring ring;
 	__u32 value = 0;
@@ -211,13 +225,8 @@ TEST_F(receiver, follows_changes_while_it_waits)
 		}
 		ASSERT_EQ(0, become(USER, GROUP));
 		gate_open(&self->ready);
-		for (i = 0; i < 2; i++) {
-			ASSERT_EQ(0, ring_next(&ring, &cqe));
-			ASSERT_EQ(4, cqe.res);
-		}
-		gate_open(&self->ready);
-		gate_wait(&self->done);
-		_exit(_metadata->exit_code);
+		expect_done(_metadata, &ring, 2);
+		end_sender(_metadata, &self->ready, &self->done);
 	}
 	ASSERT_EQ(0, gate_wait(&self->ready));
 	for (i = 0; i < ENTRIES; i++)
@@ -229,48 +238,44 @@ TEST_F(receiver, follows_changes_while_it_waits)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
-/* What has to wait for another request keeps the credentials, too. */
-TEST_F(receiver, kept_back_with_its_credentials)
+/* Sends, once the receive before it has ended, which is after it became USER. */
+static void send_kept_back(struct __test_metadata *_metadata,
+			   unsigned int setup, __u32 to, bool chained)
 {
-	enum { DRAINED, CHAINED, KINDS };
 	struct ring ring, other;
 	struct sub tx, in, out;
 	struct io_uring_sqe *sqe;
-	struct io_uring_cqe cqe;
 	__u32 value = 0, id;
-	pid_t pid;
-	int i, n;
 
-	for (i = 0; i < KINDS; i++) {
+	ASSERT_EQ(0, ring_open(&ring, setup));
+	ASSERT_EQ(0, ring_open(&other, RING_PLAIN));
+	ASSERT_EQ(0, ipc_attach(&ring, &tx, to, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, ipc_create(&ring, &id, 0, 2, 4));
+	ASSERT_EQ(0, ipc_attach(&ring, &in, id, IOIPC_SUB_RECV));
+	ASSERT_EQ(0, ipc_attach(&other, &out, id, IOIPC_SUB_SEND));
+	sqe = prep_recv(&ring, in.id, &value, 4, IOIPC_RECV_WAIT, 1);
+	sqe->flags = chained ? IOSQE_ASYNC | IOSQE_IO_LINK : 0;
+	sqe = prep_send(&ring, tx.id, &value, 4, 0, 2);
+	sqe->flags = chained ? 0 : IOSQE_IO_DRAIN;
+	ASSERT_EQ(0, ring_submit(&ring));
+	ASSERT_EQ(0, become(USER, GROUP));
+	ASSERT_EQ(4, ipc_send_u32(&other, out.id, 1));
+	expect_done(_metadata, &ring, 2);
+}
+
+/* What has to wait for another request keeps the credentials, too. */
+TEST_F(receiver, kept_back_with_its_credentials)
+{
+	pid_t pid;
+	int chained;
+
+	for (chained = 0; chained < 2; chained++) {
 		pid = child_start();
 		ASSERT_LE(0, pid);
 		if (!pid) {
-			ASSERT_EQ(0, ring_open(&ring, variant->setup));
-			ASSERT_EQ(0, ring_open(&other, RING_PLAIN));
-			ASSERT_EQ(0, ipc_attach(&ring, &tx, self->id,
-						IOIPC_SUB_SEND));
-			ASSERT_EQ(0, ipc_create(&ring, &id, 0, 2, 4));
-			ASSERT_EQ(0, ipc_attach(&ring, &in, id,
-						IOIPC_SUB_RECV));
-			ASSERT_EQ(0, ipc_attach(&other, &out, id,
-						IOIPC_SUB_SEND));
-			sqe = prep_recv(&ring, in.id, &value, 4,
-					IOIPC_RECV_WAIT, 1);
-			if (i == CHAINED)
-				sqe->flags = IOSQE_ASYNC | IOSQE_IO_LINK;
-			sqe = prep_send(&ring, tx.id, &value, 4, 0, 2);
-			if (i == DRAINED)
-				sqe->flags = IOSQE_IO_DRAIN;
-			ASSERT_EQ(0, ring_submit(&ring));
-			ASSERT_EQ(0, become(USER, GROUP));
-			ASSERT_EQ(4, ipc_send_u32(&other, out.id, 1));
-			for (n = 0; n < 2; n++) {
-				ASSERT_EQ(0, ring_next(&ring, &cqe));
-				ASSERT_EQ(4, cqe.res);
-			}
-			gate_open(&self->ready);
-			gate_wait(&self->done);
-			_exit(_metadata->exit_code);
+			send_kept_back(_metadata, variant->setup, self->id,
+				       chained);
+			end_sender(_metadata, &self->ready, &self->done);
 		}
 		ASSERT_EQ(0, gate_wait(&self->ready));
 		EXPECT_SENDER(pid, 0, 0);
@@ -301,9 +306,7 @@ TEST_F(receiver, inherited_ring)
 		prep_send(&ring, self->id, &value, 4, 0, 1);
 		EXPECT_EQ(single ? -EEXIST : 4,
 			  single ? ring_enter(&ring, 1) : ring_one(&ring));
-		gate_open(&self->ready);
-		gate_wait(&self->done);
-		_exit(_metadata->exit_code);
+		end_sender(_metadata, &self->ready, &self->done);
 	}
 	ASSERT_EQ(0, gate_wait(&self->ready));
 	if (!single)
@@ -376,18 +379,14 @@ TEST_F(shared_thread, is_not_who_submits)
 			queue_linked_send(&ring, self->id, way);
 			ASSERT_EQ(0, ring_next(&ring, &cqe));
 			ASSERT_EQ(WAYS, cqe.user_data);
-			ASSERT_EQ(0, ring_next(&ring, &cqe));
-			ASSERT_EQ(4, cqe.res);
+			expect_done(_metadata, &ring, 1);
 		}
 		/* The ring is full. */
 		queue_send(&ring, self->id, WAITING);
 		ASSERT_TRUE(ring_quiet(&ring, 50));
 		gate_open(&self->ready);
-		ASSERT_EQ(0, ring_next(&ring, &cqe));
-		ASSERT_EQ(4, cqe.res);
-		gate_open(&self->ready);
-		gate_wait(&self->done);
-		_exit(_metadata->exit_code);
+		expect_done(_metadata, &ring, 1);
+		end_sender(_metadata, &self->ready, &self->done);
 	}
 	ASSERT_EQ(0, gate_wait(&self->ready));
 	EXPECT_SENDER(pid, USER, GROUP);
@@ -464,9 +463,7 @@ TEST_F(receiver, cannot_be_forged)
 					   NULL, 0);
 		ASSERT_LT(0, personality);
 		try_to_forge(_metadata, &own, self->id, personality);
-		gate_open(&self->ready);
-		gate_wait(&self->done);
-		_exit(_metadata->exit_code);
+		end_sender(_metadata, &self->ready, &self->done);
 	}
 	ASSERT_EQ(0, gate_wait(&self->ready));
 	/* A thread of root's is root, whoever has it send. */
@@ -578,9 +575,7 @@ TEST_F(receiver, sender_in_a_container)
 			queue_send(&ring, tx.id, way);
 			ASSERT_EQ(4, ring_one(&ring));
 		}
-		gate_open(&self->ready);
-		gate_wait(&self->done);
-		_exit(_metadata->exit_code);
+		end_sender(_metadata, &self->ready, &self->done);
 	}
 	ASSERT_EQ(0, gate_wait(&self->ready));
 	for (way = AT_ONCE; way < WAYS; way++) {

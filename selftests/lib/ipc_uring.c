@@ -647,23 +647,12 @@ bool ring_parks(struct ring *ring, int fd, const char *counter)
 	return false;
 }
 
-/*
- * Wait for what the thread that submits is in the middle of: it holds the lock
- * that a register call takes.
- */
-static int ring_settle(struct ring *ring)
-{
-	struct io_uring_probe probe = {};
-
-	return ipc_register(ring, IORING_REGISTER_PROBE, &probe, 0);
-}
-
 int ipc_park(struct ring *ring, const struct sub *sub, __u32 *value,
 	     __u64 user_data)
 {
-	/* A receive that has said it was cancelled may still be counted. */
-	int ret = ring_settle(ring);
-	long long waiting = ret ?: fdinfo_value(sub->fd, RECEIVES_WAITING);
+	long long waiting = fdinfo_value(sub->fd, RECEIVES_WAITING);
+	struct io_uring_probe probe = {};
+	int ret;
 
 	if (waiting < 0)
 		return waiting;
@@ -671,8 +660,11 @@ int ipc_park(struct ring *ring, const struct sub *sub, __u32 *value,
 	ret = ring_submit(ring);
 	if (!ret)
 		ret = fdinfo_wait(sub->fd, RECEIVES_WAITING, waiting + 1);
-	/* It may be looking once more before it sleeps. */
-	return ret ?: ring_settle(ring);
+	/*
+	 * It may be looking once more before it sleeps, in the thread that
+	 * submits, which holds the lock that a register call takes.
+	 */
+	return ret ?: ipc_register(ring, IORING_REGISTER_PROBE, &probe, 0);
 }
 
 short poll_now(int fd)

@@ -112,10 +112,10 @@ pid_t parent_of(pid_t pid)
 
 int asleep_wait(pid_t pid)
 {
+	unsigned long long until = now_ms() + PATIENCE_MS;
 	pid_t parent;
-	int i;
 
-	for (i = 0; i < PATIENCE_MS; i++) {
+	while (now_ms() < until) {
 		if (look_at(pid, &parent) == 'S')
 			return 0;
 		sleep_ms(1);
