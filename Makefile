@@ -10,7 +10,7 @@ kbuild = $(MAKE) -C "$(KDIR)" M="$(CURDIR)" $(if $(MO),MO="$(MO)")
 # A string with any quotes in it comes through the environment unharmed.
 export IOIPC_CMD := $(value CMD)
 
-.PHONY: all modules modules_install clippy clean help
+.PHONY: all modules modules_install headers_install clippy clean help
 .PHONY: patch-kernel kernel module module-debug vm demo test test-debug test-kcsan
 .PHONY: check bench bench-check chaos fuzz litmus model model-mutants stress
 
@@ -20,8 +20,16 @@ modules clippy: check-kdir
 modules:
 	$(kbuild) modules
 
-modules_install: check-kdir
+# As root there may be no rustc, nor need there be one.
+modules_install:
+	@test -f "$(or $(MO),.)/io_uring_ipc.ko" || { echo "there is nothing to install: run 'make KDIR=$(KDIR)' first" >&2; exit 1; }
 	$(kbuild) modules_install
+
+# As the kernel's target of that name.
+INSTALL_HDR_PATH ?= /usr/local
+headers_install:
+	install -D -m 644 include/uapi/linux/io_uring_ipc.h \
+		"$(INSTALL_HDR_PATH)/include/linux/io_uring_ipc.h"
 
 # kbuild forgets to look at sources again where only the compiler changed.
 clippy:
@@ -48,19 +56,20 @@ module:
 module-debug:
 	@./scripts/build-module debug
 
+variant = $(if $(VARIANT),--variant "$(VARIANT)")
 ifeq ($(origin CMD),undefined)
 vm:
-	@./scripts/vm
+	@./scripts/vm $(variant)
 else
 vm:
-	@./scripts/vm -c "$$IOIPC_CMD"
+	@./scripts/vm $(variant) -c "$$IOIPC_CMD"
 endif
 
 demo:
 	@./scripts/demo
 
 test:
-	@./scripts/run-tests default
+	@./scripts/run-tests "$(or $(VARIANT),default)"
 
 test-debug:
 	@./scripts/run-tests debug
@@ -99,7 +108,8 @@ help:
 	@echo 'With a patched kernel of your own:'
 	@echo '  make patch-kernel KSRC=/path/to/linux   apply the patches to that source'
 	@echo '  make [KDIR=/path/to/build]              build the module for that kernel'
-	@echo '  make modules_install                    install it there'
+	@echo '  make [KDIR=...] modules_install         install it there (as root)'
+	@echo '  make headers_install                    the header for programs, in /usr/local'
 	@echo '  make clean'
 	@echo
 	@echo 'Everything made here (needs root or sudo, a network for the first time,'
@@ -111,7 +121,7 @@ help:
 	@echo '  make test-debug          the same on a kernel with KASAN and lockdep'
 	@echo '  make test-kcsan          messages, waiting, lifetimes, on one that looks for data races'
 	@echo '  make chaos [MINUTES=n] [SEED=n]  many processes at random, every message accounted for'
-	@echo '  make fuzz [MINUTES=n]    the fuzzer, guided by coverage'
+	@echo '  make fuzz [MINUTES=n] [SEED=n]   the fuzzer, guided by coverage'
 	@echo '  make model               the ring, delivery and wake-ups under model checkers'
 	@echo '  make model-mutants       whether those find errors that are planted'
 	@echo '  make stress [MESSAGES=n] what is rare: lost wake-ups, miscounts, at length'
@@ -122,5 +132,6 @@ help:
 	@echo '  make kernel              just build the kernel; prints where'
 	@echo '  make module, module-debug  just build the module; prints where'
 	@echo
+	@echo 'VARIANT=debug has vm, test, chaos, fuzz and stress take that kernel.'
 	@echo 'KSRC=/path/to/linux uses a copy of that source instead of fetching one.'
 	@echo 'TOOLCHAIN=host uses the tools of this machine instead of fetching them.'

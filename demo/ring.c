@@ -37,14 +37,15 @@ void ring_open(struct ring *ring, unsigned int entries)
 	sq_size = params.sq_off.array +
 		  params.sq_entries * sizeof(*ring->sq_array);
 	cq_size = params.cq_off.cqes + params.cq_entries * sizeof(*ring->cqes);
-	queues = map_queue(ring->fd, sq_size > cq_size ? sq_size : cq_size,
-			   IORING_OFF_SQ_RING);
+	ring->queues_size = sq_size > cq_size ? sq_size : cq_size;
+	ring->queues = map_queue(ring->fd, ring->queues_size,
+				 IORING_OFF_SQ_RING);
+	queues = ring->queues;
 
 	ring->entries = params.sq_entries;
 	ring->queued = 0;
-	ring->sqes = map_queue(ring->fd,
-			       params.sq_entries * sizeof(*ring->sqes),
-			       IORING_OFF_SQES);
+	ring->sqes_size = params.sq_entries * sizeof(*ring->sqes);
+	ring->sqes = map_queue(ring->fd, ring->sqes_size, IORING_OFF_SQES);
 	ring->sq_tail = (void *)(queues + params.sq_off.tail);
 	ring->sq_mask = (void *)(queues + params.sq_off.ring_mask);
 	ring->sq_array = (void *)(queues + params.sq_off.array);
@@ -56,7 +57,9 @@ void ring_open(struct ring *ring, unsigned int entries)
 
 void ring_close(struct ring *ring)
 {
-	/* The maps stay until the program ends: a demonstration. */
+	/* A mapping is a reference to it, too. */
+	munmap(ring->sqes, ring->sqes_size);
+	munmap(ring->queues, ring->queues_size);
 	close(ring->fd);
 }
 

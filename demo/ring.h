@@ -7,6 +7,7 @@
 #define DEMO_RING_H
 
 #include <linux/io_uring.h>
+#include <stddef.h>
 
 struct ring {
 	int			 fd;
@@ -16,6 +17,9 @@ struct ring {
 	unsigned int		*sq_mask;
 	unsigned int		*sq_array;
 	struct io_uring_sqe	*sqes;
+	size_t			 sqes_size;
+	void			*queues;	/* all the others are in there */
+	size_t			 queues_size;
 	unsigned int		*cq_head;
 	unsigned int		*cq_tail;
 	unsigned int		*cq_mask;
@@ -25,7 +29,7 @@ struct ring {
 /* Makes a ring for @entries requests at a time; ends the program if it cannot. */
 void ring_open(struct ring *ring, unsigned int entries);
 
-/* Closes it, which ends its channels. */
+/* Closes it, which ends its channels, unless a child has it still. */
 void ring_close(struct ring *ring);
 
 /* The next request, all zero. At most as many as the ring has entries. */

@@ -18,6 +18,15 @@ die() {
 	exit 1
 }
 
+# help_for ARG...: where the first says so, print how the script describes itself,
+# and end.
+help_for() {
+	[[ ${1-} != -h && ${1-} != --help ]] || {
+		sed -n '3,/^set/s/^# \{0,1\}//p' "$0"
+		exit
+	}
+}
+
 note() {
 	printf '%s\n' "$*" >&2
 }
@@ -37,6 +46,8 @@ for dir in "$PROJECT" "$CACHE"; do
 	[[ $dir != *[[:space:]:%]* ]] || die "there may be no space, colon or percent sign in $dir"
 done
 unset dir
+
+[[ -z ${TOOLCHAIN-} || $TOOLCHAIN == host ]] || die "TOOLCHAIN is 'host' or not set, not '$TOOLCHAIN'"
 
 export KERNEL_SERIES ROOT_SUITE PROJECT SCRIPTS CACHE JOBS
 

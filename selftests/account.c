@@ -550,6 +550,49 @@ TEST_F(ring, memlock_after_failures)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
+/* As README.md has it, in pages. */
+static unsigned int channel_pages(unsigned int entries, unsigned int size)
+{
+	unsigned int stride = (size + 63) / 64 * 64;
+
+	return 2 + (entries * 64 + 4095) / 4096 +
+	       (entries * stride + 4095) / 4096 + (entries * 12 + 4095) / 4096;
+}
+
+TEST_F(ring, memlock_of_a_channel)
+{
+	static const struct { __u32 entries, size; } sizes[] = {
+		{ 1, 1 }, { 64, 64 }, { 128, 65 }, { 1024, 64 }, { 16, 4096 },
+	};
+	uid_t user = own_user();
+	unsigned int i, less;
+	struct ring ring;
+	pid_t pid;
+	__u32 id;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(sizes); i++) {
+		__u32 entries = sizes[i / 2].entries, size = sizes[i / 2].size;
+
+		less = i % 2;
+		pid = child_start();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			/* Root's: it is not charged. */
+			ASSERT_EQ(0, ring_open(&ring, variant->setup));
+			/* Room for two, or for a page less. */
+			ASSERT_EQ(0, limit_memlock(user, 4096 *
+				(2 * channel_pages(entries, size) - less)));
+			EXPECT_EQ(0, ipc_create(&ring, &id, 0, entries, size));
+			EXPECT_EQ(less ? -ENOMEM : 0,
+				  ipc_create(&ring, &id, 0, entries, size));
+			_exit(_metadata->exit_code);
+		}
+		EXPECT_EQ(0, child_wait(pid)) {
+			TH_LOG("%u of %u", entries, size);
+		}
+	}
+}
+
 /* Each subscriber is charged to who attaches it, by the page. */
 TEST_F(ring, memlock_of_subscribers)
 {

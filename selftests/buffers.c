@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Provided buffers: which is used, for how much, and what if there is none. */
+#include "lib/foreign_memory.h"
 #include "multi_fixture.h"
 
 #define HDR_SIZE	sizeof(struct io_uring_ipc_msg_hdr)
@@ -188,6 +189,50 @@ TEST_F(multi, bad_address_in_the_pool)
 	EXPECT_EQ(5, ipc_recv_u32(ring, self->rx.id));
 	EXPECT_EQ(6, ipc_recv_u32(ring, self->rx.id));
 	EXPECT_EQ(-EAGAIN, ipc_recv_u32(ring, self->rx.id));
+}
+
+/*
+ * No user memory. It is the core that looks, and takes it for no buffer where the
+ * address can be none of user space's.
+ */
+TEST_F(multi, foreign_memory_in_the_pool)
+{
+	struct ring *ring = &self->ring;
+	unsigned int i, multishot;
+
+	for (i = 0; i < ARRAY_SIZE(foreign); i++) {
+		bool is_kernels = foreign[i].addr >> 63;
+		struct io_uring_cqe cqe;
+		struct buffers bad;
+
+		ASSERT_EQ(0, buffers_open(ring, &bad, variant->kind,
+					  GROUP + 1 + i, 1, SIZE));
+		ASSERT_EQ(0, buffers_give_at(ring, &bad, 0,
+					     (void *)foreign[i].addr,
+					     foreign[i].len));
+		if (variant->kind == BUFFER_LEGACY) {
+			bool refused = ring_cqe(ring, &cqe);
+
+			EXPECT_TRUE(refused || !is_kernels);
+			EXPECT_TRUE(!refused || cqe.res == -EFAULT ||
+				    cqe.res == -EOVERFLOW);
+		}
+		send_numbers(_metadata, self, i, 1);
+		for (multishot = 0; multishot < 2; multishot++) {
+			prep_recv_select(ring, self->rx.id, GROUP + 1 + i, 0,
+					 multishot ? IOIPC_RECV_MULTISHOT : 0,
+					 1);
+			ASSERT_EQ(0, ring_next(ring, &cqe));
+			EXPECT_EQ(0U, cqe.flags & IORING_CQE_F_MORE);
+			EXPECT_TRUE(cqe.res == -ENOBUFS ||
+				    (!is_kernels && cqe.res == -EFAULT))
+				TH_LOG("%#llx: %d",
+				       (unsigned long long)foreign[i].addr,
+				       cqe.res);
+		}
+		EXPECT_EQ(i, ipc_recv_u32(ring, self->rx.id));
+		buffers_close(&bad);
+	}
 }
 
 /* The bad one comes when others were filled already. */

@@ -3,6 +3,7 @@
  * All that ends a request that waits: cancellation, time-outs, the end of the
  * ring, the task, the subscriber or the channel. Nothing may be left of it.
  */
+#include <linux/io_uring_ipc.h>
 #include <linux/time_types.h>
 
 #include "lib/harness.h"

@@ -6,6 +6,8 @@
 #ifndef CHANNEL_FIXTURE_H
 #define CHANNEL_FIXTURE_H
 
+#include <linux/io_uring_ipc.h>
+
 #include "lib/harness.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* SQE flags, set-ups of the ring and restrictions, with requests that wait. */
 #include <linux/filter.h>
+#include <sys/syscall.h>
 
 #include "pair_fixture.h"
 #include "ring_fixture.h"
@@ -146,6 +147,28 @@ TEST_F(pair, link_behind_a_failure)
 		prep_nop(ring, 2);
 		expect_next(_metadata, ring, 1, -ENOBUFS);
 		expect_next(_metadata, ring, 2, res);
+	}
+}
+
+/* So does an id that names nothing. */
+TEST_F(pair, link_behind_an_unknown_id)
+{
+	static const __u8 opcodes[] = { IORING_OP_IPC_SEND, IORING_OP_IPC_RECV };
+	struct ring *ring = &self->ring;
+	unsigned int i, n;
+
+	for (n = 0; n < ARRAY_SIZE(opcodes); n++) {
+		for (i = 0; i < ARRAY_SIZE(links); i++) {
+			int res = links[i] == IOSQE_IO_LINK ? -ECANCELED : 0;
+			struct io_uring_sqe *sqe = ring_sqe(ring);
+
+			sqe->opcode = opcodes[n];
+			sqe->user_data = 1;
+			sqe->flags = links[i];
+			prep_nop(ring, 2);
+			expect_next(_metadata, ring, 1, -ENOENT);
+			expect_next(_metadata, ring, 2, res);
+		}
 	}
 }
 
@@ -335,6 +358,98 @@ TEST_F(pair, iopoll)
 	expect_next(_metadata, &other, 2, -EINVAL);
 	ring_close(&other);
 	close(sub.fd);
+}
+
+/* Rings whose submitter sees how many requests io_uring_enter(2) has taken. */
+FIXTURE(submission)
+{
+	struct ring ring;
+};
+
+FIXTURE_VARIANT(submission)
+{
+	unsigned int setup;
+};
+
+FIXTURE_VARIANT_ADD(submission, plain)
+{
+	.setup = RING_PLAIN,
+};
+
+FIXTURE_VARIANT_ADD(submission, defer)
+{
+	.setup = RING_DEFER,
+};
+
+FIXTURE_VARIANT_ADD(submission, all)
+{
+	.setup = RING_PLAIN | IORING_SETUP_SUBMIT_ALL,
+};
+
+FIXTURE_SETUP(submission)
+{
+	ASSERT_EQ(0, ring_open(&self->ring, variant->setup));
+}
+
+FIXTURE_TEARDOWN(submission)
+{
+	ring_close(&self->ring);
+}
+
+/* One call: how many it has taken. */
+static int submit_once(struct ring *ring)
+{
+	int ret;
+
+	__atomic_store_n(ring->sq_tail, ring->tail, __ATOMIC_RELEASE);
+	ret = syscall(__NR_io_uring_enter, ring->fd, ring->queued, 0, 0, NULL,
+		      0);
+	if (ret > 0)
+		ring->queued -= ret;
+	return ret;
+}
+
+/* Submits what is queued and a NOP behind it. */
+static void submit_before_nop(struct __test_metadata *_metadata,
+			      struct ring *ring, int taken, int res)
+{
+	prep_nop(ring, 2);
+	EXPECT_EQ(taken, submit_once(ring));
+	expect_next(_metadata, ring, 1, res);
+	expect_next(_metadata, ring, 2, 0);
+}
+
+/*
+ * An SQE that is wrong ends the submission, as with other opcodes; one whose id
+ * names nothing, or nothing any more, does not.
+ */
+TEST_F(submission, ended_by_what_is_wrong_only)
+{
+	struct ring *ring = &self->ring;
+	int taken = variant->setup & IORING_SETUP_SUBMIT_ALL ? 2 : 1;
+	struct sub sub;
+	__u32 value, id;
+
+	ASSERT_EQ(0, ipc_create(ring, &id, 0, 4, 4));
+	ASSERT_EQ(0, ipc_attach(ring, &sub, id, IOIPC_SUB_BOTH));
+
+	prep_send(ring, 0, &value, 4, 0, 1);
+	submit_before_nop(_metadata, ring, 2, -ENOENT);
+	prep_recv(ring, 0, &value, 4, IOIPC_RECV_WAIT, 1);
+	submit_before_nop(_metadata, ring, 2, -ENOENT);
+	prep_recv(ring, sub.id, &value, 4, 0, 1);
+	submit_before_nop(_metadata, ring, 2, -EAGAIN);
+
+	prep_send(ring, sub.id, &value, 4, 0, 1)->rw_flags = 1;
+	submit_before_nop(_metadata, ring, taken, -EINVAL);
+	prep_recv(ring, sub.id, &value, 4, 0, 1)->rw_flags = 1;
+	submit_before_nop(_metadata, ring, taken, -EINVAL);
+	prep_send(ring, sub.id, &value, 4, 0, 1)->flags = IOSQE_FIXED_FILE;
+	submit_before_nop(_metadata, ring, taken, -EBADF);
+
+	ASSERT_EQ(0, ipc_detach(ring, sub.id));
+	prep_send(ring, sub.id, &value, 4, 0, 1);
+	submit_before_nop(_metadata, ring, 2, -ENOENT);
 }
 
 /* The calls work in a disabled ring, as the core's do; requests do not. */

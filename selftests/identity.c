@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <linux/io_uring_ipc.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 

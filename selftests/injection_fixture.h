@@ -7,6 +7,8 @@
 #ifndef INJECTION_FIXTURE_H
 #define INJECTION_FIXTURE_H
 
+#include <linux/io_uring_ipc.h>
+
 #include "lib/harness.h"
 #include "lib/injection.h"
 #include "lib/ipc_uring.h"

@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <linux/io_uring_ipc.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "channel_fixture.h"
@@ -441,6 +442,85 @@ TEST_F(channel, others_go_on_after_a_kill)
 		sched_yield();
 	}
 	child_kill(pid[2]);
+}
+
+/* A ring is there as long as its queues are mapped. */
+TEST_F(ring, mapped_queues_keep_a_ring)
+{
+	struct ring own;
+	__u32 id;
+
+	ASSERT_EQ(0, ring_open(&own, variant->setup));
+	ASSERT_EQ(0, ipc_create_key(&own, &id, 0, 4, 4, 0600, KEY));
+	close(own.fd);
+	EXPECT_EQ(-EEXIST, ipc_create_key(&self->ring, &id, 0, 4, 4, 0600,
+					  KEY));
+	munmap(own.sqes, own.sq_entries * sizeof(*own.sqes));
+	EXPECT_EQ(-EEXIST, ipc_create_key(&self->ring, &id, 0, 4, 4, 0600,
+					  KEY));
+	munmap(own.map, own.map_size);
+	EXPECT_EQ(0, ipc_create_key(&self->ring, &id, 0, 4, 4, 0600, KEY));
+}
+
+/* Attaches, and leaves a child behind, which gives its ring up or does not. */
+static void attach_and_fork(unsigned int setup, __u32 channel, bool give_up,
+			    struct gate *forked, struct gate *done)
+{
+	struct ring ring;
+	struct sub sub;
+
+	if (ring_open(&ring, setup) ||
+	    ipc_attach(&ring, &sub, channel, IOIPC_SUB_RECV))
+		_exit(10);
+	if (give_up &&
+	    (madvise(ring.map, ring.map_size, MADV_DONTFORK) ||
+	     madvise(ring.sqes, ring.sq_entries * sizeof(*ring.sqes),
+		     MADV_DONTFORK)))
+		_exit(11);
+	/* Nothing ends it with its parent. */
+	if (!fork()) {
+		if (give_up)
+			close(ring.fd);
+		gate_open(forked);
+		gate_wait(done);
+		_exit(0);
+	}
+	for (;;)
+		pause();
+}
+
+/* Who has died is attached for as long as a child has the ring. */
+TEST_F(ring, a_child_keeps_its_parents_ring)
+{
+	struct ring *ring = &self->ring;
+	struct gate forked, done;
+	struct sub tx;
+	int give_up;
+	pid_t pid;
+	__u32 id;
+
+	ASSERT_EQ(0, gate_init(&forked));
+	ASSERT_EQ(0, gate_init(&done));
+	ASSERT_EQ(0, ipc_create(ring, &id, IOIPC_F_BROADCAST, 4, 4));
+	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
+	for (give_up = 0; give_up < 2; give_up++) {
+		pid = child_start();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			attach_and_fork(variant->setup, id, give_up, &forked,
+					&done);
+		ASSERT_EQ(0, gate_wait(&forked));
+		EXPECT_EQ(2, fdinfo_value(tx.fd, "ipc-subscribers"));
+		child_kill(pid);
+		if (give_up) {
+			EXPECT_EQ(0, fdinfo_wait(tx.fd, "ipc-subscribers", 1));
+		} else {
+			sleep_ms(QUIET_MS);
+			EXPECT_EQ(2, fdinfo_value(tx.fd, "ipc-subscribers"));
+		}
+		gate_open(&done);
+		EXPECT_EQ(0, fdinfo_wait(tx.fd, "ipc-subscribers", 1));
+	}
 }
 
 TEST_F_TIMEOUT(ring, thousand_channels, 600)

@@ -6,6 +6,8 @@
 #ifndef MULTI_FIXTURE_H
 #define MULTI_FIXTURE_H
 
+#include <linux/io_uring_ipc.h>
+
 #include "lib/harness.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"

@@ -278,6 +278,43 @@ TEST_F(ring, keys_belong_to_an_ipc_namespace)
 	EXPECT_EQ(2, ipc_recv_u32(ring, sub.id));
 }
 
+/*
+ * A ring that was there before: calls are made in the caller's namespace, and so are
+ * requests, but for those that the thread of an SQPOLL ring submits. That is in the
+ * namespace it was made in.
+ */
+TEST_F(ring, ring_from_before_the_namespace)
+{
+	bool polled = variant->setup == RING_SQPOLL;
+	struct ring *ring = &self->ring, own;
+	struct sub sub;
+	__u32 id, in_id;
+	pid_t pid;
+
+	if (access("/proc/self/ns/ipc", F_OK))
+		SKIP(return, "kernel without CONFIG_IPC_NS");
+	ASSERT_EQ(0, ipc_create_key(ring, &id, 0, 4, 4, 0600, KEY));
+	ASSERT_EQ(0, ipc_attach(ring, &sub, id, IOIPC_SUB_RECV));
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ASSERT_EQ(0, ring_open(&own, variant->setup));
+		ASSERT_EQ(0, unshare(CLONE_NEWIPC));
+		EXPECT_EQ(-ENOENT, ipc_attach_key(&own, &sub, KEY,
+						  IOIPC_SUB_BOTH));
+		ASSERT_EQ(0, ipc_create_key(&own, &in_id, 0, 4, 4, 0600, KEY));
+		EXPECT_EQ(polled ? -ENOENT : 4, ipc_send_u32(&own, in_id, 1));
+		EXPECT_EQ(polled ? 4 : -ENOENT, ipc_send_u32(&own, id, 2));
+		/* Subscribers are the ring's, wherever their channel is. */
+		ASSERT_EQ(0, ipc_attach_key(&own, &sub, KEY, IOIPC_SUB_BOTH));
+		EXPECT_EQ(4, ipc_send_u32(&own, sub.id, 3));
+		EXPECT_EQ(polled ? 3 : 1, ipc_recv_u32(&own, sub.id));
+		_exit(_metadata->exit_code);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(polled ? 2 : -EAGAIN, ipc_recv_u32(ring, sub.id));
+}
+
 /* Attaches by key and looks whose channel that is, in this user namespace. */
 static int find_owner(unsigned int setup, long long uid, long long gid)
 {

@@ -10,6 +10,8 @@
 #ifndef PAIR_FIXTURE_H
 #define PAIR_FIXTURE_H
 
+#include <linux/io_uring_ipc.h>
+
 #include "lib/harness.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What is refused, one wrong value at a time, and that nothing is left. */
+#include <poll.h>
 #include <sys/resource.h>
 #include "plain_fixture.h"
 
@@ -286,6 +287,203 @@ TEST_F(plain, attach_flags)
 		check_attach(_metadata, &self->ring, arg, -EINVAL);
 		arg.flags = BIT(i);
 		check_attach(_metadata, &self->ring, arg, -EINVAL);
+	}
+}
+
+/* What only a broadcast channel has, on others, by whichever way they are found. */
+TEST_F(plain, attach_for_broadcast_only)
+{
+	static const __u32 modes[] = { 0, IOIPC_F_MULTICAST };
+	static const __u32 flags[] = {
+		IOIPC_SUB_RECV | IOIPC_SUB_REPLAY,
+		IOIPC_SUB_BOTH | IOIPC_SUB_REPLAY,
+		IOIPC_SUB_RECV | IOIPC_SUB_LOSSY,
+		IOIPC_SUB_BOTH | IOIPC_SUB_REPLAY | IOIPC_SUB_LOSSY,
+	};
+	const __u64 key = 0x5eed0005;
+	struct io_uring_ipc_channel_attach arg;
+	struct sub sub;
+	unsigned int i, n;
+	__u32 id;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		ASSERT_EQ(0, ipc_create_key(&self->ring, &id, modes[i], 4, 64,
+					    0600, key + i));
+		ASSERT_EQ(0, ipc_attach(&self->ring, &sub, id, IOIPC_SUB_BOTH));
+		for (n = 0; n < ARRAY_SIZE(flags); n++) {
+			arg = good_attach;
+			arg.flags = flags[n];
+			arg.channel_id = id;
+			check_attach(_metadata, &self->ring, arg, -EINVAL);
+			arg.key = key + i;
+			check_attach(_metadata, &self->ring, arg, -EINVAL);
+			arg.key = 0;
+			arg.flags |= IOIPC_SUB_FROM_FD;
+			arg.channel_id = sub.fd;
+			check_attach(_metadata, &self->ring, arg, -EINVAL);
+		}
+	}
+}
+
+/* The way to ask what there is: no channel is 0. */
+TEST_F(plain, attach_to_ask_what_there_is)
+{
+	static const __u32 known[] = {
+		IOIPC_SUB_SEND, IOIPC_SUB_BOTH,
+		IOIPC_SUB_RECV | IOIPC_SUB_REPLAY | IOIPC_SUB_LOSSY,
+		IOIPC_SUB_BOTH | IOIPC_SUB_EVENTS,
+	};
+	struct io_uring_ipc_channel_attach arg = good_attach;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
+		arg.flags = known[i];
+		check_attach(_metadata, &self->ring, arg, -ENOENT);
+		arg.flags = known[i] | BIT(5);
+		check_attach(_metadata, &self->ring, arg, -EINVAL);
+		arg.flags = known[i] | BIT(7);
+		check_attach(_metadata, &self->ring, arg, -EINVAL);
+	}
+}
+
+static int ask(struct ring *ring, __u8 opcode, __u16 ioprio, __u8 flags)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+
+	sqe->opcode = opcode;
+	sqe->len = opcode == IORING_OP_IPC_RECV && !flags ?
+		   sizeof(struct io_uring_ipc_msg_hdr) : 0;
+	sqe->ioprio = ioprio;
+	sqe->flags = flags;
+	return ring_one(ring);
+}
+
+/* Likewise of the bits of ioprio. */
+TEST_F(plain, request_to_ask_what_there_is)
+{
+	struct ring *ring = &self->ring;
+	int i;
+
+	for (i = 0; i < 16; i++) {
+		EXPECT_EQ(BIT(i) & IOIPC_SEND_WAIT ? -ENOENT : -EINVAL,
+			  ask(ring, IORING_OP_IPC_SEND, BIT(i), 0))
+			TH_LOG("SEND, bit %d", i);
+		EXPECT_EQ(BIT(i) & (IOIPC_RECV_WAIT | IOIPC_RECV_HDR |
+				    IOIPC_RECV_TRUNC) ? -ENOENT : -EINVAL,
+			  ask(ring, IORING_OP_IPC_RECV, BIT(i), 0))
+			TH_LOG("RECV, bit %d", i);
+		EXPECT_EQ(BIT(i) & (IOIPC_RECV_WAIT | IOIPC_RECV_HDR |
+				    IOIPC_RECV_TRUNC | IOIPC_RECV_MULTISHOT) ?
+				  -ENOENT : -EINVAL,
+			  ask(ring, IORING_OP_IPC_RECV, BIT(i),
+			      IOSQE_BUFFER_SELECT))
+			TH_LOG("RECV with BUFFER_SELECT, bit %d", i);
+	}
+}
+
+/* All slots of the largest ring, and all of them again. */
+TEST_F(plain, largest_ring_is_filled)
+{
+	static const __u32 modes[] = { 0, IOIPC_F_BROADCAST, IOIPC_F_MULTICAST };
+	enum { BATCH = 64 };
+	struct ring *ring = &self->ring;
+	__u32 value[BATCH], id, n, m;
+	struct sub tx, rx;
+	int res[BATCH];
+	unsigned int i, round;
+
+	for (m = 0; m < ARRAY_SIZE(modes); m++) {
+		ASSERT_EQ(0, ipc_create(ring, &id, modes[m],
+					IOIPC_MAX_RING_ENTRIES, 4));
+		ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
+		ASSERT_EQ(0, ipc_attach(ring, &rx, id, IOIPC_SUB_RECV));
+		for (round = 0; round < 2; round++) {
+			for (n = 0; n < IOIPC_MAX_RING_ENTRIES; n += BATCH) {
+				for (i = 0; i < BATCH; i++) {
+					value[i] = n + i;
+					prep_send(ring, tx.id, &value[i], 4, 0,
+						  i);
+				}
+				ASSERT_EQ(0, ring_batch(ring, res, BATCH));
+				for (i = 0; i < BATCH; i++)
+					ASSERT_EQ(4, res[i]);
+			}
+			EXPECT_EQ(-ENOBUFS, ipc_send_u32(ring, tx.id, n));
+			for (n = 0; n < IOIPC_MAX_RING_ENTRIES; n += BATCH) {
+				for (i = 0; i < BATCH; i++)
+					prep_recv(ring, rx.id, &value[i], 4, 0,
+						  i);
+				ASSERT_EQ(0, ring_batch(ring, res, BATCH));
+				for (i = 0; i < BATCH; i++) {
+					ASSERT_EQ(4, res[i]);
+					ASSERT_EQ(n + i, value[i]);
+				}
+			}
+			EXPECT_EQ(-EAGAIN, ipc_recv_u32(ring, rx.id));
+		}
+		ASSERT_EQ(0, ipc_destroy(ring, id));
+		ASSERT_EQ(0, ipc_detach(ring, tx.id));
+		ASSERT_EQ(0, ipc_detach(ring, rx.id));
+		close(tx.fd);
+		close(rx.fd);
+	}
+}
+
+/* The largest ring is full of what is for one receiver, and that one goes. */
+TEST_F(plain, largest_ring_of_who_leaves)
+{
+	static const __u32 modes[] = { 0, IOIPC_F_BROADCAST };
+	enum { BATCH = 64 };
+	struct ring *ring = &self->ring;
+	struct io_uring_cqe cqe;
+	struct sub tx, rx;
+	int res[BATCH];
+	__u32 id, n, m;
+	unsigned int i;
+
+	for (m = 0; m < ARRAY_SIZE(modes); m++) {
+		ASSERT_EQ(0, ipc_create(ring, &id, modes[m],
+					IOIPC_MAX_RING_ENTRIES, 4));
+		ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
+		ASSERT_EQ(0, ipc_attach(ring, &rx, id, IOIPC_SUB_RECV));
+		for (n = 0; n < IOIPC_MAX_RING_ENTRIES; n += BATCH) {
+			for (i = 0; i < BATCH; i++)
+				prep_send(ring, tx.id, &n, 4, rx.id, i);
+			ASSERT_EQ(0, ring_batch(ring, res, BATCH));
+			for (i = 0; i < BATCH; i++)
+				ASSERT_EQ(4, res[i]);
+		}
+		prep_poll(ring, tx.fd, POLLOUT, 1);
+		prep_send(ring, tx.id, &n, 4, 0, 2)->ioprio = IOIPC_SEND_WAIT;
+		ASSERT_TRUE(ring_parks(ring, tx.fd, SENDS_WAITING));
+		ASSERT_EQ(0, ipc_detach(ring, rx.id));
+		/* In either order. */
+		for (n = 0, i = 0; n < 2; n++) {
+			ASSERT_EQ(0, ring_next(ring, &cqe));
+			i |= cqe.user_data;
+			EXPECT_EQ(cqe.user_data == 1 ? POLLOUT : 4, cqe.res &
+				  (POLLOUT | POLLERR | POLLHUP | 4));
+		}
+		EXPECT_EQ(3, (int)i);
+		/* All room is there again. */
+		for (n = 1; n < IOIPC_MAX_RING_ENTRIES; n++) {
+			prep_send(ring, tx.id, &n, 4, 0, 0);
+			if (n % BATCH)
+				continue;
+			ASSERT_EQ(0, ring_enter(ring, BATCH));
+			while (ring_cqe(ring, &cqe))
+				ASSERT_EQ(4, cqe.res);
+		}
+		ASSERT_EQ(0, ring_enter(ring, BATCH - 1));
+		while (ring_cqe(ring, &cqe))
+			ASSERT_EQ(4, cqe.res);
+		if (!(modes[m] & IOIPC_F_BROADCAST)) {
+			EXPECT_EQ(-ENOBUFS, ipc_send_u32(ring, tx.id, n));
+		}
+		ASSERT_EQ(0, ipc_destroy(ring, id));
+		ASSERT_EQ(0, ipc_detach(ring, tx.id));
+		close(tx.fd);
+		close(rx.fd);
 	}
 }
 

@@ -3,6 +3,7 @@
  * A right that is taken away is gone when that call returns: what is sent after
  * it is not received, whatever the receiver is in the middle of. Runs as root.
  */
+#include <linux/io_uring_ipc.h>
 #include <sys/ioctl.h>
 
 #include "lib/harness.h"

@@ -3,6 +3,8 @@
 #ifndef RING_FIXTURE_H
 #define RING_FIXTURE_H
 
+#include <linux/io_uring_ipc.h>
+
 #include "lib/harness.h"
 #include "lib/ipc_uring.h"
 #include "lib/process.h"

@@ -7,6 +7,7 @@
  */
 #include <sched.h>
 #include <signal.h>
+#include <linux/io_uring_ipc.h>
 #include <sys/wait.h>
 
 #include "lib/harness.h"

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <linux/io_uring_ipc.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 

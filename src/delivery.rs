@@ -12,7 +12,7 @@ use kernel::prelude::*;
 /// Who gets a message that is sent to nobody in particular.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// One receiver, whichever comes first; of those who wait the first is woken.
+    /// One receiver, whichever comes first; of those who wait the first in the table is woken.
     Unicast,
     /// Every receiver.
     Broadcast,

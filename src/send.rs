@@ -149,10 +149,7 @@ fn send(req: Send<'_>, subscriber: &Subscriber) -> Result<u32> {
     // for it takes as long as the sender likes.
     let payload = UserBuffer::new_readable(addr, len as usize)?;
 
-    subscriber.check(Access::Write)?;
-    if target != 0 && !channel.is_receiver(target) {
-        return Err(ENOENT);
-    }
+    check(subscriber, target)?;
     if channel.has_waiting_sends() && !may_go(req, subscriber) {
         return Err(ring_full());
     }
@@ -165,6 +162,16 @@ fn send(req: Send<'_>, subscriber: &Subscriber) -> Result<u32> {
         send_copy(req, subscriber, payload)?;
     }
     Ok(len)
+}
+
+/// Whether the sender may send now, and the target, unless it is 0, can receive.
+#[inline(always)]
+fn check(subscriber: &Subscriber, target: u32) -> Result {
+    subscriber.check(Access::Write)?;
+    if target != 0 && !subscriber.channel.is_receiver(target) {
+        return Err(ENOENT);
+    }
+    Ok(())
 }
 
 /// Whether it is this send's turn, where some wait.
@@ -198,7 +205,7 @@ fn send_copy(req: Send<'_>, subscriber: &Subscriber, payload: UserBuffer) -> Res
     let bytes = payload.read_all()?;
 
     // Once more, as that took its time.
-    subscriber.check(Access::Write)?;
+    check(subscriber, req.command().target)?;
     publish(req, channel, sender, |position| {
         channel.region().write(position, &bytes);
         Ok(())

@@ -21,14 +21,16 @@ staging=$(mktemp -d "$CACHE/run/install.XXXXXX")
 trap 'rm -rf -- "$staging"' EXIT
 
 expect 0 "" "make modules_install" \
-	"$SCRIPTS/in-root" -- make --no-print-directory -s "KDIR=$kdir" "MO=$built" \
+	"$SCRIPTS/in-root" -- env RUSTC=/none make --no-print-directory -s "KDIR=$kdir" "MO=$built" \
 	"INSTALL_MOD_PATH=$staging" modules_install
+expect 0 "" "make headers_install" \
+	make -C "$PROJECT" --no-print-directory -s "INSTALL_HDR_PATH=$staging/usr" headers_install
 # As if built for another version, one of as many letters.
 sed "s/vermagic=$KERNEL_SERIES/vermagic=${KERNEL_SERIES//[0-9]/1}/" "$module" >"$staging/other.ko"
 # shellcheck disable=SC2016 # backticks are those of Markdown
 sed -n '/^```c$/,/^```$/{/^```/!p}' "$PROJECT/README.md" >"$staging/hello.c"
 expect 0 "" "the README's example compiles" \
-	"$SCRIPTS/in-root" -- cc -Wall -Wextra -Werror "-I$PROJECT/include/uapi" \
+	"$SCRIPTS/in-root" -- cc -Wall -Wextra -Werror "-I$staging/usr/include" \
 	-o "$staging/hello" "$staging/hello.c" -luring
 # As much as the demonstration wants.
 head -c 8M "$kdir/vmlinux" >"$staging/file"

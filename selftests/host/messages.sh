@@ -30,9 +30,19 @@ touch "$staging/plain/Makefile" "$staging/plain/rust/libkernel.rmeta"
 expect 2 "lacks the io_uring IPC hooks" "kernel without the hooks" \
 	"${make[@]}" "KDIR=$staging/plain"
 mkdir -p "$staging/plain/include/linux/io_uring"
-touch "$staging/plain/include/linux/io_uring/ipc.h"
+echo '#define IO_URING_IPC_HOOKS 1' >"$staging/plain/include/linux/io_uring/ipc.h"
+expect 2 "are of another version of this project: take that patch off" "kernel with other hooks" \
+	"${make[@]}" "KDIR=$staging/plain"
+cp "$source/include/linux/io_uring/ipc.h" "$staging/plain/include/linux/io_uring/"
+grep -v io_uring_ipc_set_ops "$kdir/Module.symvers" >"$staging/plain/Module.symvers"
+expect 2 "was not built since it was patched" "kernel that is patched, but not built since" \
+	"${make[@]}" "KDIR=$staging/plain"
+cp "$kdir/Module.symvers" "$staging/plain/"
 expect 2 "was built by rustc .*, and here is no another-rustc" "kernel of another compiler" \
 	env RUSTC=another-rustc "${make[@]}" "KDIR=$staging/plain"
+mkdir "$staging/empty"
+expect 2 "there is nothing to install: run 'make KDIR=.*' first" "modules_install before make" \
+	"${make[@]}" "KDIR=$kdir" "MO=$staging/empty" modules_install
 # Whoever tests with a tree of their own has KSRC set, and it is not ours to patch.
 expect 2 "usage: make patch-kernel KSRC=" "patch-kernel without KSRC" \
 	env -u KSRC "${make[@]}" patch-kernel
@@ -61,6 +71,10 @@ cp -r "$tree" "$staging/before"
 expect 2 "does not fit .* \(nothing was changed there\)" "patch-kernel on a tree that is another" \
 	"${make[@]}" patch-kernel "KSRC=$tree"
 expect 0 "" "and nothing was changed there" diff -r "$staging/before" "$tree"
+mkdir -p "$tree/include/linux/io_uring"
+echo '#define IO_URING_IPC_HOOKS 1' >"$tree/include/linux/io_uring/ipc.h"
+expect 2 "has patches of another version of this project: take them off first" \
+	"patch-kernel on a tree that is patched otherwise" "${make[@]}" patch-kernel "KSRC=$tree"
 
 # A copy of the scripts: others build from the project itself meanwhile.
 mkdir "$staging/project"
@@ -70,6 +84,13 @@ expect 1 "run 'make KDIR=/path/to/build clean' there first" "sources that were b
 	"$staging/project/scripts/build-module" default
 expect 1 "no kernel variant 'none' \(default, debug or kcsan\)" "a variant that there is not" \
 	"$SCRIPTS/build-kernel" none
+
+expect 1 "no such file: $staging/none" "a program for the fuzzer that is not there" \
+	"$SCRIPTS/fuzz" --replay "$PROJECT/selftests/fuzz/corpus.txt" "$staging/none"
+expect 1 "unknown option --none" "an option that the fuzzer lacks" "$SCRIPTS/fuzz" --none
+expect 1 "TOOLCHAIN is 'host' or not set, not 'Host'" "a toolchain that there is not" \
+	env TOOLCHAIN=Host "$SCRIPTS/toolchain"
+expect 0 "^chaos \[ARG" "help without a kernel" "$SCRIPTS/chaos" --help
 
 expect 124 "not done after 3 s" "the virtual machine ends what takes too long" \
 	"$SCRIPTS/vm" --no-module --timeout 3 -- sleep 1000

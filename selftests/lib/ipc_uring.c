@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/io_uring_ipc.h>
 #include <linux/time_types.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>

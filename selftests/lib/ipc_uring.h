@@ -10,7 +10,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <linux/io_uring_ipc.h>
+#include <linux/io_uring.h>
+
+struct io_uring_ipc_channel_create;
+struct io_uring_ipc_channel_attach;
 
 #define RING_ENTRIES	64	/* most SQEs between two ring_enter() */
 

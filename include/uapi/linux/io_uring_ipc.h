@@ -6,6 +6,27 @@
  * and end channels with io_uring_register(2), and move messages with the
  * opcodes IORING_OP_IPC_SEND and IORING_OP_IPC_RECV. Every unused field of the
  * structures and of the SQE has to be zero; unknown flags are -EINVAL.
+ *
+ * Ids are 1 to INT_MAX, those of channels and of subscribers; a @channel_fd is no
+ * id. "Ring" is an io_uring here, or where it holds messages a channel's.
+ *
+ * A payload or a buffer belongs to the kernel until its request completes, as that of
+ * a request that waits does. Neither has to be aligned. The completion of a send says
+ * that the message is in the channel, not that it was received. It is received once,
+ * when it has been copied: with a process that dies, what it has received is gone.
+ * What nobody has received stays, on a unicast or multicast channel for whoever comes
+ * next. Messages are in memory only, and end with the channel's last user.
+ *
+ * A ring closes with the last reference to it: descriptors in all processes, and
+ * mappings of its queues. exec and exit give up a process's own. A child of fork() has
+ * both until it execs or ends: as long as it does, its parent stays attached though
+ * it has died, and on a broadcast channel holds senders up. So give queues
+ * MADV_DONTFORK (io_uring_ring_dontfork()), and close the descriptor in a child.
+ *
+ * The queues of a ring have no lock of their own. Whoever submits to a ring may use
+ * all its subscribers. The calls, as any of io_uring_register(2), give -EEXIST to a
+ * task other than the submitter of an IORING_SETUP_SINGLE_ISSUER ring, and -EACCES
+ * where the ring's restrictions do not allow them.
  */
 #ifndef _UAPI_LINUX_IO_URING_IPC_H
 #define _UAPI_LINUX_IO_URING_IPC_H
@@ -15,8 +36,8 @@
 #include <linux/types.h>
 
 /*
- * A kernel with the hooks names these in <linux/io_uring.h> already (and says
- * so by a macro IORING_OP_IPC_SEND); other headers do not know them.
+ * Enumerators of these names, which <linux/io_uring.h> of a kernel with the hooks
+ * has, are the same numbers; other headers do not know them.
  */
 #ifndef IORING_OP_IPC_SEND
 #define IORING_OP_IPC_SEND			65
@@ -38,7 +59,9 @@
  *
  * BROADCAST: each message reaches every receiver that is attached. Where there
  *            is none the send succeeds, and nobody gets the message.
- * MULTICAST: as unicast, but wake-ups go round. Not with BROADCAST.
+ * MULTICAST: as unicast, but wake-ups go round the receivers that wait, where on a
+ *            unicast channel the one of them is woken that has attached first. Neither
+ *            gives fixed shares: who is awake takes what there is. Not with BROADCAST.
  * PRIVATE:   permission is checked again for every SEND and RECV with the
  *            credentials of the caller, and the region cannot be mapped.
  * LOSSY:     every receiver is as with IOIPC_SUB_LOSSY. With BROADCAST only.
@@ -56,8 +79,8 @@
  *          ring still holds, not at the next one sent.
  * LOSSY:   a receiver of a broadcast channel that holds no sender up. A sender
  *          that finds the ring full overruns it: it loses as many of the oldest
- *          messages as it takes for 1/64 of the ring to be free, and at least
- *          one, and goes on with the oldest that is left. How many it has lost
+ *          messages as it takes for 1/64 of the ring to be free (where there are
+ *          many LOSSY receivers, less), and at least one, and goes on with the oldest that is left. How many it has lost
  *          IOIPC_RECV_HDR tells, and fdinfo. A receive that is overrun again and
  *          again while it copies may end with -EAGAIN, also one that waits.
  * FROM_FD: @channel_id is a channel_fd that the caller has inherited or was
@@ -92,15 +115,19 @@
  * The SQE of IORING_OP_IPC_SEND.
  *
  * fd:         the id of a subscriber of this ring; or that of a channel in the
- *             caller's IPC namespace, for whom its mode lets send unattached.
+ *             submitter's IPC namespace, for whom its mode lets send unattached.
+ *             (On a ring with IORING_SETUP_SQPOLL the submitter is the polling
+ *             thread, in the namespace in which it was made.)
  * addr, len:  the payload. A message may be empty.
  * file_index: the id of the one receiver it is for, or 0.
- * user_data:  goes with the message, as @sender_data.
+ * user_data:  comes back in the completion, and goes with the message, as
+ *             @sender_data: every receiver can see it, and all who map the
+ *             channel. So let it be no pointer, and set it for each send.
  * ioprio:     IOIPC_SEND_*, below.
  *
  * cqe->res is len. A send that fails has sent nothing:
  *
- * -ENOBUFS:   no room, without WAIT (but see there).
+ * -ENOBUFS:   no room in the channel, without WAIT (but see there).
  * -EMSGSIZE:  longer than @max_msg_size.
  * -EFAULT:    the payload cannot be read.
  * -ENOENT:    fd names neither, or a subscriber that has been detached; or
@@ -112,9 +139,9 @@
  *
  * Both opcodes: -EINVAL for what is unknown or has to be 0, and on a ring with
  * IORING_SETUP_IOPOLL, -EBADF with IOSQE_FIXED_FILE, -EOPNOTSUPP where the module
- * is not loaded, or for a send with IOSQE_BUFFER_SELECT: as with other opcodes
- * these also end the submission, without IORING_SETUP_SUBMIT_ALL.
- * -ECANCELED as for any request.
+ * is not loaded, or for a send with IOSQE_BUFFER_SELECT, -ENOMEM for a ring that
+ * has had nothing to do with channels: as with other opcodes these also end the
+ * submission, without IORING_SETUP_SUBMIT_ALL. -ECANCELED as for any request.
  */
 
 /*
@@ -150,7 +177,7 @@
  * -EAGAIN:    no message, without WAIT (but see there, and IOIPC_SUB_LOSSY).
  * -EPIPE:     none, and the channel has been destroyed.
  * -EFAULT:    the buffer cannot be written.
- * -ENOBUFS:   no provided buffer.
+ * -ENOBUFS:   no provided buffer, or one at an address that no program can have.
  * -ENOENT:    fd names no subscriber of this ring, or one that has been detached.
  * -EACCES:    it has no right to receive; or, on a PRIVATE channel, the channel's
  *             mode does not let the caller.
@@ -162,7 +189,8 @@
  * the next one; what is in its buffer then is undefined.
  *
  * WAIT:      where there is no message the request waits for one; without it, or
- *            where 1024 of the subscriber wait already, -EAGAIN.
+ *            where 1024 of the subscriber wait already, -EAGAIN (with MULTISHOT
+ *            in the latter case also where there is one).
  * MULTISHOT: as WAIT, and the request stays: a completion with
  *            IORING_CQE_F_MORE for each message, and IORING_CQE_F_SOCK_NONEMPTY
  *            where the next was there already. Needs IOSQE_BUFFER_SELECT, and
@@ -199,9 +227,14 @@
  * until DESTROY, or until the ring that has made it closes, which is the same
  * for all who use it. A call that fails has made nothing:
  *
+ * All four calls: -EOPNOTSUPP where there is no module, -ENOMEM for a ring that has
+ * had nothing to do with channels.
+ *
  * -EINVAL: a field is not as above, or the region is too large.
  * -EFAULT: the structure cannot be read, or written.
- * -ENOMEM: the caller's memory cgroup or RLIMIT_MEMLOCK has no room for it.
+ * -ENOMEM: the caller's memory cgroup or RLIMIT_MEMLOCK has no room for it: for the
+ *          region, 12 bytes for each entry, and a page. The limit is one for all that
+ *          a user's processes have locked in this way.
  * -EDQUOT: the caller (fsuid) has as many channels as a user may (the module's
  *          parameter max_user_channels) and lacks CAP_SYS_RESOURCE in the initial
  *          user namespace. A channel counts until it is destroyed.
@@ -267,10 +300,14 @@ struct io_uring_ipc_channel_create {
  * EPOLLHUP: the channel has been destroyed, or the subscriber detached. Messages
  *           that are left after DESTROY are EPOLLIN as well.
  *
+ * With EPOLLET they come again when a receive (without WAIT) has found no message
+ * since, or a send no room (-ENOBUFS).
+ *
  * /proc/<pid>/fdinfo of it has lines "ipc-NAME:" and a value, of the channel and the
- * subscriber; there may be more of them some day. "ipc-uid" and "ipc-gid" are the
- * channel's owner, in the reader's user namespace: anybody may be the first to use
- * a key, and whoever attaches by one can look who was before it sends.
+ * subscriber; there may be more of them some day. "ipc-entries" and
+ * "ipc-max-msg-size" are @ring_entries and @max_msg_size of the channel. "ipc-uid"
+ * and "ipc-gid" are its owner, in the reader's user namespace: anybody may be the
+ * first to use a key, and whoever attaches by one can look who was before it sends.
  *
  * IORING_REGISTER_IPC_CHANNEL_DETACH: arg is NULL, or -EINVAL, and nr_args the id
  * of one of the ring's subscribers, also after DESTROY. Whoever may DESTROY the

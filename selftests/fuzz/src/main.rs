@@ -67,6 +67,7 @@ enum What {
         #[arg(long)]
         trace: bool,
 
+        #[arg(required = true)]
         files: Vec<PathBuf>,
     },
     /// Make a program that breaks something as small as possible
