@@ -14,6 +14,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 #include <linux/security.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uidgid.h>
 #include <linux/vmalloc.h>
@@ -308,27 +309,30 @@ void helper_wake_up_all(struct wait_queue_head *queue, unsigned int events)
 		  poll_to_key((__force __poll_t)events));
 }
 
-/* Memory for mappings. */
+/* Memory of many pages. */
 
 /*
- * Zeroed pages in one piece of kernel address space, charged to the caller's
- * memory cgroup. What does not fit its limit fails and does not call the OOM
- * killer. Not by vmalloc(): when that fails it gives back what it has from a
- * work item, and whoever allocates next in a full cgroup is killed for it.
+ * What does not fit the caller's memory cgroup fails and does not call the OOM
+ * killer, and nothing is logged.
  */
-void *helper_vmap_new_pages(size_t nr_pages)
+#define GFP_MAYFAIL	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+/*
+ * Pages in one piece of kernel address space. Not by vmalloc(): when that fails it
+ * gives back what it has from a work item, and whoever allocates next in a full
+ * cgroup is killed for it.
+ */
+static void *vmap_new_pages(size_t nr_pages, gfp_t gfp)
 {
-	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL |
-			  __GFP_NOWARN;
 	struct page **pages;
 	void *memory = NULL;
 	size_t i;
 
-	pages = kvmalloc_array(nr_pages, sizeof(*pages), gfp);
+	pages = kvmalloc_array(nr_pages, sizeof(*pages), GFP_MAYFAIL);
 	if (!pages)
 		return NULL;
 	for (i = 0; i < nr_pages; i++) {
-		pages[i] = alloc_page(gfp | __GFP_ZERO);
+		pages[i] = alloc_page(gfp);
 		if (!pages[i])
 			break;
 		if (fatal_signal_pending(current)) {
@@ -346,6 +350,37 @@ void *helper_vmap_new_pages(size_t nr_pages)
 		kvfree(pages);
 	}
 	return memory;
+}
+
+/* Zeroed, for mappings. */
+void *helper_vmap_new_pages(size_t nr_pages)
+{
+	return vmap_new_pages(nr_pages, GFP_MAYFAIL | __GFP_ZERO);
+}
+
+/*
+ * As krealloc(): without an old size there is no old memory, and without a size it
+ * is only freed.
+ */
+void *helper_realloc_mayfail(void *old, size_t old_size, size_t size)
+{
+	void *new = NULL;
+
+	if (size) {
+		/* More than a page need not be in one piece. */
+		if (size <= PAGE_SIZE)
+			new = kmalloc(size, GFP_MAYFAIL);
+		else
+			new = vmap_new_pages(DIV_ROUND_UP(size, PAGE_SIZE),
+					     GFP_MAYFAIL);
+		if (!new)
+			return NULL;
+		if (old_size)
+			memcpy(new, old, min(size, old_size));
+	}
+	if (old_size)
+		kvfree(old);
+	return new;
 }
 
 void helper_copy_changing(void *to, const void *from, size_t len)

@@ -71,6 +71,8 @@ void helper_uncharge_memlock(void *user, size_t nr_pages);
 unsigned int helper_poll_requested(const struct poll_table_struct *table);
 void helper_wake_up_all(struct wait_queue_head *queue, unsigned int events);
 
+void *helper_realloc_mayfail(void *old, size_t old_size, size_t size);
+
 void *helper_vmap_new_pages(size_t nr_pages);
 void helper_copy_changing(void *to, const void *from, size_t len);
 void helper_vfree(void *memory);

@@ -6,7 +6,7 @@
 //! payload for each slot. Several CPUs and user space look at it at once, so Rust never holds a
 //! reference to payload, and headers and slots are made of atomics.
 
-use super::{bindings, user_buffer::UserBuffer};
+use super::{bindings, mayfail_vec::MayfailVec, user_buffer::UserBuffer};
 use core::{
     marker::PhantomData,
     mem::{align_of, size_of},
@@ -214,9 +214,9 @@ impl<H: Zeroable + Sync, S: Zeroable + Sync> SharedRegion<H, S> {
 
     /// Copies the start of the cell of `position`, `len` bytes or as many as it has, to memory
     /// charged to the caller's memory cgroup; `ENOMEM`. Sleeps.
-    pub(crate) fn read(&self, position: u64, len: usize) -> Result<KVVec<u8>> {
+    pub(crate) fn read(&self, position: u64, len: usize) -> Result<MayfailVec<u8>> {
         let len = len.min(self.layout.stride);
-        let mut bytes = KVVec::<u8>::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
+        let mut bytes = MayfailVec::<u8>::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
 
         // SAFETY: The cell has `len` bytes, and so has the memory, which is ours alone and filled
         // after this. The cell may be written meanwhile, which the helper expects.

@@ -8,7 +8,7 @@
 //!
 //! C header: [`include/linux/uaccess.h`](srctree/include/linux/uaccess.h)
 
-use super::bindings;
+use super::{bindings, mayfail_vec::MayfailVec};
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
     prelude::*,
@@ -93,8 +93,8 @@ impl UserBuffer {
 
     /// Copies the whole buffer to memory of its own, charged to the caller's memory cgroup; fails
     /// with `EFAULT` or `ENOMEM`. Sleeps.
-    pub(crate) fn read_all(&self) -> Result<KVVec<u8>> {
-        let mut bytes = KVVec::new();
+    pub(crate) fn read_all(&self) -> Result<MayfailVec<u8>> {
+        let mut bytes = MayfailVec::new();
 
         UserSlice::new(UserPtr::from_addr(self.addr as usize), self.len)
             .read_all(&mut bytes, GFP_KERNEL_ACCOUNT)?;

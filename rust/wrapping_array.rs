@@ -2,6 +2,7 @@
 
 //! An array whose places are found modulo its length, for what is looked up with every message.
 
+use super::mayfail_vec::MayfailVec;
 use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, prelude::*};
 
 /// An array that never changes its length.
@@ -9,7 +10,7 @@ use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, prelude::*};
 /// # Invariants
 ///
 /// The length is a power of two.
-pub(crate) struct WrappingArray<T>(KVVec<T>);
+pub(crate) struct WrappingArray<T>(MayfailVec<T>);
 
 impl<T> WrappingArray<T> {
     /// Makes an array of `len` values, charged to the caller's memory cgroup; fails with `EINVAL`
@@ -18,7 +19,7 @@ impl<T> WrappingArray<T> {
         if !len.is_power_of_two() {
             return Err(EINVAL);
         }
-        let mut values = KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
+        let mut values = MayfailVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
 
         for _ in 0..len {
             values.push(value(), GFP_KERNEL_ACCOUNT)?;

@@ -193,6 +193,73 @@ TEST_F(memcg, limit)
 	write_in(self->a, "memory.max", "max");
 }
 
+static int set_limit(const char *dir, unsigned long long bytes)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu", bytes);
+	return write_in(dir, "memory.max", text);
+}
+
+/* Whichever part of a channel does not fit, or what a channel needs later. */
+TEST_F(memcg, limit_wherever_it_is_met)
+{
+	/* What a channel of so many entries takes, roughly. */
+	const unsigned long long least = 15 * MIB / 4, most = 5 * MIB;
+	unsigned long long more;
+	struct sub reader, sub;
+	unsigned int i, made = 0, failed = 0;
+	struct ring ring;
+	char text[512];
+	pid_t pid;
+	int ret = 0;
+	__u32 id;
+
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ASSERT_EQ(0, join(self->a));
+		ASSERT_EQ(0, ring_open(&ring, variant->setup));
+		for (more = least; more < most; more += MIB / 16) {
+			ASSERT_EQ(0, set_limit(self->a, more +
+					       memory_current(self->a)));
+			ret = ipc_create(&ring, &id, 0, IOIPC_MAX_RING_ENTRIES,
+					 64);
+			if (!ret) {
+				made++;
+				ASSERT_EQ(0, ipc_destroy(&ring, id));
+			} else {
+				failed++;
+				ASSERT_EQ(-ENOMEM, ret);
+			}
+		}
+		EXPECT_LT(0, (int)made);
+		EXPECT_LT(0, (int)failed);
+
+		/* Notices that nobody reads want more and more room. */
+		ASSERT_EQ(0, ipc_create(&ring, &id, 0, 4, 4));
+		ASSERT_EQ(0, ipc_attach(&ring, &reader, id,
+					IOIPC_SUB_RECV | IOIPC_SUB_EVENTS));
+		ASSERT_EQ(0, set_limit(self->a, MIB / 2 +
+				       memory_current(self->a)));
+		for (i = 0; i < 20000; i++) {
+			ret = ipc_attach(&ring, &sub, id, IOIPC_SUB_SEND);
+			if (ret)
+				break;
+			ASSERT_EQ(0, ipc_detach(&ring, sub.id));
+			close(sub.fd);
+		}
+		EXPECT_EQ(-ENOMEM, ret);
+		ring_close(&ring);
+		_exit(_metadata->exit_code);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	ASSERT_EQ(0, read_file(self->a, "memory.events", text, sizeof(text)));
+	EXPECT_NE(NULL, strstr(text, "oom_kill 0\n"))
+		TH_LOG("%s", text);
+	write_in(self->a, "memory.max", "max");
+}
+
 /* Who uses the channel, or where the creator moves, changes nothing. */
 TEST_F(memcg, creator_pays)
 {

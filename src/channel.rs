@@ -236,11 +236,16 @@ impl Channel {
 
     /// Ends the channel: nothing more can be sent, and receivers find what is left.
     pub(crate) fn destroy(&self) {
-        // Release: pairs with the acquire in `is_destroyed()`. litmus: destroyed
+        let mut members = self.members.lock();
+
+        // First of all, so that nobody sends without asking who is asked by somebody that has seen
+        // the end. litmus: last-claim
+        members.revoke_sends();
+        // Release: pairs with the acquire in `is_destroyed()`. litmus: destroyed, last-claim
         self.destroyed.store_release(1);
         // Whoever has not seen it yet has gone to sleep before this, and is woken.
         full_barrier();
-        self.members.lock().wake_for_end(&self.asleep);
+        members.wake_for_end(&self.asleep);
     }
 
     /// Whether `id` can receive here.
@@ -255,10 +260,15 @@ impl Channel {
         self.ring.find(&member.cursor, member.id)
     }
 
-    /// Whether nothing for `member` is hidden behind a slot that is claimed and not published.
+    /// Whether there is nothing for `member`, nor will be, when the channel has been seen to be
+    /// destroyed: neither a message, nor a slot whose sender has yet to publish it, nor one that
+    /// another receiver may give back.
     #[cold]
-    pub(crate) fn shows_all(&self, member: &Member) -> bool {
-        self.ring.is_published_to(&member.cursor, self.ring.tail())
+    pub(crate) fn has_nothing_left(&self, member: &Member) -> bool {
+        // Whoever has claimed a slot that is not seen now sees the end. litmus: last-claim
+        full_barrier();
+        self.ring
+            .is_passed_to(&member.cursor, member.id, self.ring.tail())
     }
 
     /// Whether the message at `position`, which was found for `member`, may still be for it.

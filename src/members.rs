@@ -5,7 +5,7 @@
 use super::{
     member::{Member, Service, DOOR},
     notices::Notices,
-    rfl::inode::Access,
+    rfl::{inode::Access, mayfail_vec::MayfailVec},
 };
 use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, prelude::*, sync::Arc};
 use sleepers::{ALL, MESSAGE, ROOM};
@@ -25,7 +25,7 @@ pub(crate) struct Population {
 
 /// All members of a channel, in the order of their ids.
 pub(crate) struct Members {
-    entries: KVec<Entry>,
+    entries: MayfailVec<Entry>,
     receivers: usize,
     /// Those of them that are lossy.
     lossy: usize,
@@ -42,7 +42,7 @@ pub(crate) struct Members {
 impl Members {
     pub(crate) const fn new() -> Self {
         Self {
-            entries: KVec::new(),
+            entries: MayfailVec::new(),
             receivers: 0,
             lossy: 0,
             noticed: 0,
@@ -143,6 +143,13 @@ impl Members {
         Some(entry.member)
     }
 
+    /// Has all ask again before they send.
+    pub(crate) fn revoke_sends(&mut self) {
+        for entry in self.entries.iter() {
+            entry.member.revoke(Access::Write);
+        }
+    }
+
     /// Whether `id` is a receiver here.
     pub(crate) fn is_receiver(&self, id: u32) -> bool {
         self.search(id)
@@ -192,7 +199,7 @@ impl Members {
 }
 
 /// Room for members, made where one may sleep.
-pub(crate) struct Table(KVec<Entry>);
+pub(crate) struct Table(MayfailVec<Entry>);
 
 impl Table {
     /// Room for more than `len` members, but no more than a door and `subscribers`; charged to the
@@ -203,7 +210,7 @@ impl Table {
         if len >= most {
             return Err(ENOSPC);
         }
-        Ok(Self(KVec::with_capacity(
+        Ok(Self(MayfailVec::with_capacity(
             (len * 2).max(4).min(most),
             GFP_KERNEL_ACCOUNT,
         )?))

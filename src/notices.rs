@@ -27,6 +27,13 @@ pub(super) struct Places {
     _memlock: MemlockCharge,
 }
 
+impl Places {
+    /// For how many notices.
+    pub(super) fn len(&self) -> usize {
+        self.notices.len()
+    }
+}
+
 /// The notices that somebody has not received yet, in the order of what they tell.
 ///
 /// # Invariants

@@ -426,13 +426,11 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     }
 
     /// As [`Self::find`], when the channel has been destroyed: this search finds all that was sent
-    /// before, unless it is behind a slot whose sender has yet to publish it.
+    /// before, and where there may be more to come that is waited for.
     #[cold]
     fn find_last(self) -> Result<Option<Item>> {
-        let all_shows = self.channel().shows_all(self.member());
-
         match self.look() {
-            None if all_shows => Err(EPIPE),
+            None if self.channel().has_nothing_left(self.member()) => Err(EPIPE),
             last => Ok(last),
         }
     }

@@ -195,6 +195,18 @@ impl<M: Memory> Ring<M> {
         (from..to).all(|position| !matches!(self.published(position), Err(Unpublished::NotYet)))
     }
 
+    /// Whether nothing that is below position `to`, from a cursor on, can be for receiver `id` any
+    /// more.
+    pub(crate) fn is_passed_to(&self, cursor: &Word64, id: u32, to: u64) -> bool {
+        let from = cursor.load_relaxed().max(self.head());
+
+        (from..to).all(|position| match self.published(position) {
+            Ok(slot) => self.state(slot, position, id) == SlotState::Passed,
+            Err(Unpublished::Gone) => true,
+            Err(Unpublished::NotYet) => false,
+        })
+    }
+
     /// What the published slot of `position` is to receiver `id`.
     #[inline(always)]
     fn state(&self, slot: &Slot, position: u64, id: u32) -> SlotState {

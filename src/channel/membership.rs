@@ -7,7 +7,7 @@ use crate::{
     member::{Member, DOOR},
     members::Table,
     notices::Notices,
-    rfl::inode::Access,
+    rfl::{atomic::full_barrier, inode::Access},
     uapi::message_flags,
 };
 use kernel::{prelude::*, sync::Arc};
@@ -17,15 +17,9 @@ impl Channel {
     /// where receivers compete) at the oldest one held. `ENOENT` where it has been detached before,
     /// or the channel destroyed, `ENOSPC`, `ENOMEM`. Sleeps.
     pub(crate) fn join(&self, member: &Arc<Member>, replay: bool) -> Result {
-        let joined = self.try_to_join(member, replay);
-        // It may have failed, or who was told when they were found to lack may have left.
-        let unused = self.members.lock().unused_places();
+        // Made where one may sleep, and the channel's only when nothing can fail any more.
+        let mut places = None;
 
-        drop(unused);
-        joined
-    }
-
-    fn try_to_join(&self, member: &Arc<Member>, replay: bool) -> Result {
         loop {
             let lack = {
                 let mut members = self.members.lock();
@@ -37,8 +31,8 @@ impl Channel {
                 }
                 if !members.has_spare() {
                     Lack::Entry(members.len())
-                } else if let Some(places) = members.lacking_places(member) {
-                    Lack::Places(places)
+                } else if let Some(count) = members.lacking_places(member, &mut places) {
+                    Lack::Places(count)
                 } else {
                     // Under the lock, so that no `reclaim()` overlooks the new cursor.
                     // litmus: join, join-tail
@@ -67,12 +61,7 @@ impl Channel {
 
                     drop(rest);
                 }
-                Lack::Places(count) => {
-                    let places = Notices::places(count)?;
-                    let rest = self.members.lock().add_places(places);
-
-                    drop(rest);
-                }
+                Lack::Places(count) => places = Some(Notices::places(count)?),
             }
         }
     }
@@ -95,6 +84,9 @@ impl Channel {
 
             self.receivers.store_relaxed(members.nr_receivers() as u32);
             if removed.is_some() {
+                // Who has claimed a slot sees that it has left, or is seen to have sent before.
+                // litmus: leaves
+                full_barrier();
                 self.tell(&mut members, member, message_flags::LEAVE);
             } else {
                 // It may be about to join.

@@ -3,7 +3,11 @@
 //! Room in a channel's ring: who makes it, who holds it, and who is told.
 
 use super::Channel;
-use crate::{member::Member, members::Members, rfl::atomic::full_barrier};
+use crate::{
+    member::Member,
+    members::Members,
+    rfl::atomic::{full_barrier, read_barrier},
+};
 
 /// How many slots are looked at in one go of making room, and for receivers that do not look
 /// themselves.
@@ -196,10 +200,31 @@ impl Channel {
             // has fallen asleep just now has looked, and this receiver has changed nothing.
             full_barrier();
         }
-        if self.asleep.anybody() && self.asleep.any_sender() {
-            self.received.add(messages as i32);
-            self.wake_senders(idle());
+        if self.asleep.anybody() {
+            if self.asleep.any_sender() {
+                self.received.add(messages as i32);
+                self.wake_senders(idle());
+            }
+            if messages != 0 {
+                self.wake_for_rest();
+            }
         }
+    }
+
+    /// A message has been received. If the channel has been destroyed, whoever has waited because it
+    /// might come back meets the end now.
+    #[inline(always)]
+    fn wake_for_rest(&self) {
+        // Whoever is seen to sleep has seen that it is destroyed, if it waits for that.
+        read_barrier();
+        if self.is_destroyed() {
+            self.wake_for_end();
+        }
+    }
+
+    #[cold]
+    fn wake_for_end(&self) {
+        self.members.lock().wake_all(false, &self.asleep);
     }
 
     #[cold]

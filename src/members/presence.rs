@@ -17,8 +17,12 @@ impl Members {
 
     /// For how many notices there have to be places before `member` may join: those that are not
     /// received yet, one that it has come, and one for each, when that goes. Nothing where there
-    /// are enough.
-    pub(crate) fn lacking_places(&mut self, member: &Member) -> Option<usize> {
+    /// are enough, or with `more`, which are used then: what is left there is not.
+    pub(crate) fn lacking_places(
+        &mut self,
+        member: &Member,
+        more: &mut Option<Places>,
+    ) -> Option<usize> {
         let wanted = 1 + self.entries.len() + 1;
 
         if self.noticed == 0 && !member.service.notices || self.notices.room() >= wanted {
@@ -32,12 +36,15 @@ impl Members {
         if self.notices.room() >= wanted {
             return None;
         }
-        Some(self.notices.len() + wanted)
-    }
+        let all = self.notices.len() + wanted;
 
-    /// Uses these places if they are more than there are; returns what is left over.
-    pub(crate) fn add_places(&mut self, places: Places) -> Option<Places> {
-        self.notices.grow(places)
+        match more.take_if(|places| places.len() >= all) {
+            Some(places) => {
+                *more = self.notices.grow(places);
+                None
+            }
+            None => Some(all),
+        }
     }
 
     /// Returns the places if there is nobody to be told anything.

@@ -7,7 +7,6 @@ use crate::{
     member::{Member, DOOR},
     rfl::{
         atomic::{full_barrier, Word32},
-        inode::Access,
         wait_queue::events,
     },
 };
@@ -231,10 +230,9 @@ impl Members {
         woken
     }
 
-    /// Tells all members that the channel has ended. Nobody may send any more.
+    /// Tells all members that the channel has ended.
     pub(crate) fn wake_for_end(&mut self, asleep: &SleepCounts) {
         for entry in self.entries.iter_mut() {
-            entry.member.revoke(Access::Write);
             entry.get_up(&ALL, asleep);
             entry.member.wake_for_end();
         }

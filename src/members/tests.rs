@@ -143,7 +143,7 @@ mod suite {
         members.remove(1, &none);
         assert_eq!(granted(&both), [false, false]);
         assert_eq!(both.is_detached(), true);
-        members.wake_for_end(&none);
+        members.revoke_sends();
         assert_eq!(granted(&sender), [false, false]);
         assert_eq!(granted(&receiver), [true, false]);
         assert_eq!(receiver.is_detached(), false);

@@ -10,6 +10,7 @@ pub(crate) mod identity;
 pub(crate) mod inode;
 pub(crate) mod io_uring;
 pub(crate) mod ipc_namespace;
+pub(crate) mod mayfail_vec;
 pub(crate) mod memlock;
 pub(crate) mod preempt;
 pub(crate) mod shared_region;

@@ -13,7 +13,7 @@ use crate::{
     },
     ring::Ring,
     task::{self, Receive, Send},
-    tests::{assert_same, explore_weak, record, wait_for_room},
+    tests::{assert_same, explore, explore_weak, record, wait_for_room},
 };
 use checker::{
     thread,
@@ -393,6 +393,71 @@ fn the_end_hides_nothing_behind_a_window() {
             std::iter::from_fn(|| Receive::waiting().run(&receiver).ok()).collect();
         assert!(received.contains(&2), "{received:?}");
         closes.join().unwrap();
+    });
+}
+
+/// What is sent when the channel ends is received before the end, or is not sent.
+#[test]
+fn nothing_is_sent_behind_the_end() {
+    explore(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+        let sends = thread::spawn(move || Send::new(1).run(&sender));
+        let ends = thread::spawn(move || channel.destroy());
+        let received = Receive::waiting().run(&receiver);
+        let sent = sends.join().unwrap();
+
+        assert!(matches!(received, Ok(1) | Err(EPIPE)), "{received:?}");
+        assert_eq!(sent, received.map(|_| ()));
+        ends.join().unwrap();
+    });
+}
+
+/// Nor does anybody send who begins when a receiver has met the end.
+#[test]
+fn nothing_is_sent_after_the_end() {
+    explore(Preemptions(2), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+        let ends = thread::spawn(move || channel.destroy());
+
+        assert_eq!(Receive::waiting().run(&receiver), Err(EPIPE));
+        assert_eq!(Send::new(1).run(&sender), Err(EPIPE));
+        ends.join().unwrap();
+    });
+}
+
+/// A message that comes back when the channel has ended comes before the end.
+#[test]
+fn the_end_hides_nothing_that_comes_back() {
+    explore_weak(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, other) = (task::attach(&channel, 2), task::attach(&channel, 3));
+
+        Send::new(1).run(&other).unwrap();
+        let loses = thread::spawn(move || Receive::now().losing_memory(1).run(&other));
+
+        channel.destroy();
+        assert_eq!(Receive::waiting().run(&receiver), Ok(1));
+        assert!(loses.join().unwrap().is_err());
+    });
+}
+
+/// So does a multishot receive that waits for it, or it hears of the end.
+#[test]
+fn a_multishot_receive_ends_behind_a_message_that_is_taken() {
+    explore_weak(Preemptions(3), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, other) = (task::attach(&channel, 2), task::attach(&channel, 3));
+
+        Send::new(1).run(&other).unwrap();
+        let takes = thread::spawn(move || Receive::now().run(&other));
+
+        channel.destroy();
+        let mut received = Receive::run_multishot(&receiver, 1);
+
+        received.extend(takes.join().unwrap());
+        assert_eq!(received, [1]);
     });
 }
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit tests of vectors that may fail.
+
+use super::*;
+use kernel::prelude::*;
+
+#[kunit_tests(io_uring_ipc_mayfail_vec)]
+mod suite {
+    use super::*;
+
+    #[test]
+    fn contents_move_with_it() -> Result {
+        let mut numbers = MayfailVec::new();
+
+        // From nothing by way of kmalloc() to many pages.
+        for number in 0..20_000_u32 {
+            numbers.push(number, GFP_KERNEL)?;
+        }
+        assert_eq!(numbers.len(), 20_000);
+        assert!(numbers
+            .iter()
+            .enumerate()
+            .all(|(at, &number)| at == number as usize));
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_takes_no_memory() -> Result {
+        let nothing = MayfailVec::<u64>::with_capacity(0, GFP_KERNEL)?;
+        let units = MayfailVec::<()>::with_capacity(100, GFP_KERNEL)?;
+
+        assert_eq!((nothing.len(), units.len()), (0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn too_much_is_refused() {
+        assert!(MayfailVec::<u64>::with_capacity(usize::MAX / 16, GFP_KERNEL).is_err());
+    }
+}
