@@ -569,29 +569,78 @@ TEST_F(channel, poll_add_ends)
 	}
 }
 
-static bool has_number(const char *text, unsigned int number)
-{
-	const char *p = text;
-	char *end;
+/* Lines of numbers, and what they are to be. */
+struct line {
+	const char *name;
+	long long value;
+};
 
-	while (*p) {
-		if (*p < '0' || *p > '9') {
-			p++;
-			continue;
-		}
-		if (strtoul(p, &end, 10) == number)
-			return true;
-		p = end;
-	}
-	return false;
+static void expect_lines(struct __test_metadata *_metadata, int fd,
+			 const struct line *lines, unsigned int count)
+{
+	for (; count; count--, lines++)
+		EXPECT_EQ(lines->value, fdinfo_value(fd, lines->name))
+			TH_LOG("%s", lines->name);
 }
 
 TEST_F(channel, fdinfo)
 {
-	char path[64], text[2048];
-	char *own;
+	const struct line channel[] = {
+		{ "ipc-channel", self->id },
+		{ "ipc-uid", getuid() },
+		{ "ipc-gid", getgid() },
+		{ "ipc-permissions", 600 },
+		{ "ipc-private", 0 },
+		{ "ipc-destroyed", 0 },
+		{ "ipc-entries", CHANNEL_ENTRIES },
+		{ "ipc-max-msg-size", CHANNEL_SIZE },
+		{ "ipc-tail", 3 },
+		{ "ipc-subscribers", 2 },
+		{ "ipc-receivers-asleep", 0 },
+		{ "ipc-senders-asleep", 0 },
+		{ "ipc-notices-slowest", 0 },
+		{ "ipc-lossy", 0 },
+		{ "ipc-lost", 0 },
+		{ "ipc-events", 0 },
+		{ "ipc-notices", 0 },
+		{ "ipc-detached", 0 },
+		{ RECEIVES_WAITING, 0 },
+		{ SENDS_WAITING, 0 },
+		{ WAKEUPS, 0 },
+		{ ROOM_WAKEUPS, 0 },
+	};
+	const struct line sender[] = {
+		{ "ipc-subscriber", self->tx.id },
+		{ "ipc-send", 1 },
+		{ "ipc-recv", 0 },
+	};
+	const struct line receiver[] = {
+		{ "ipc-subscriber", self->rx.id },
+		{ "ipc-send", 0 },
+		{ "ipc-recv", 1 },
+		{ "ipc-cursor", 1 },
+	};
+	const struct line ended[] = {
+		{ "ipc-subscriber", self->rx.id },
+		{ "ipc-destroyed", 1 },
+		{ "ipc-detached", 1 },
+		{ "ipc-subscribers", 1 },
+		{ "ipc-tail", CHANNEL_ENTRIES + 1 },
+	};
+	const char *mode = variant->flags & IOIPC_F_BROADCAST ? "broadcast" :
+			   variant->flags & IOIPC_F_MULTICAST ? "multicast" :
+								"unicast";
+	char path[64], text[2048], line[64];
+	__u32 i;
 	int fd, len;
 
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(4, ipc_send_u32(&self->ring, self->tx.id, i));
+	ASSERT_EQ(0, ipc_recv_u32(&self->ring, self->rx.id));
+	expect_lines(_metadata, self->tx.fd, channel, ARRAY_SIZE(channel));
+	expect_lines(_metadata, self->tx.fd, sender, ARRAY_SIZE(sender));
+	expect_lines(_metadata, self->rx.fd, channel, ARRAY_SIZE(channel));
+	expect_lines(_metadata, self->rx.fd, receiver, ARRAY_SIZE(receiver));
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->rx.fd);
 	fd = open(path, O_RDONLY);
 	ASSERT_LE(0, fd);
@@ -599,23 +648,23 @@ TEST_F(channel, fdinfo)
 	close(fd);
 	ASSERT_LT(0, len);
 	text[len] = 0;
-	EXPECT_NE(NULL, strstr(text, "flags:"));
-	/* Below the lines every file has: our own, which name both ids. */
-	own = strstr(text, "ino:");
-	ASSERT_NE(NULL, own);
-	own = strchr(own, '\n');
-	ASSERT_NE(NULL, own);
-	EXPECT_TRUE(has_number(own, self->id))
+	snprintf(line, sizeof(line), "\nipc-mode:\t%s\n", mode);
+	EXPECT_NE(NULL, strstr(text, line))
 		TH_LOG("%s", text);
-	EXPECT_TRUE(has_number(own, self->rx.id))
-		TH_LOG("%s", text);
+
+	/* As debugging.md says, of a channel that is full. */
+	for (i = 3; i <= CHANNEL_ENTRIES; i++)
+		ASSERT_EQ(4, ipc_send_u32(&self->ring, self->tx.id, i));
+	EXPECT_EQ(-ENOBUFS, ipc_send_u32(&self->ring, self->tx.id, i));
+	EXPECT_EQ(CHANNEL_ENTRIES, fdinfo_value(self->tx.fd, "ipc-tail") -
+				   fdinfo_value(self->tx.fd, "ipc-head"));
+	EXPECT_EQ(variant->flags & IOIPC_F_BROADCAST ? self->rx.id : 0,
+		  fdinfo_value(self->tx.fd, "ipc-slowest"));
+
 	/* It can be read when all is over, too. */
 	ASSERT_EQ(0, ipc_destroy(&self->ring, self->id));
 	ASSERT_EQ(0, ipc_detach(&self->ring, self->rx.id));
-	fd = open(path, O_RDONLY);
-	ASSERT_LE(0, fd);
-	EXPECT_LT(0, read(fd, text, sizeof(text)));
-	close(fd);
+	expect_lines(_metadata, self->rx.fd, ended, ARRAY_SIZE(ended));
 }
 
 TEST_HARNESS_MAIN

@@ -36,7 +36,15 @@ passed=0
 failed=0
 number=0
 counts=$(mktemp /tmp/ipc-counts.XXXXXX) || exit 2
-trap 'rm -f "$counts"' EXIT
+# For users without rights to have pages that come late.
+late_pages=/proc/sys/vm/unprivileged_userfaultfd
+late_pages_before=$(cat "$late_pages" 2>/dev/null)
+[ -z "$late_pages_before" ] || echo 1 >"$late_pages"
+end() {
+	rm -f "$counts"
+	[ -z "$late_pages_before" ] || echo "$late_pages_before" >"$late_pages"
+}
+trap end EXIT
 
 # A program that cannot even be judged is a failure.
 fail() {
@@ -57,17 +65,19 @@ excuses() {
 			"no memory controller in cgroup2"
 }
 
-# run_one PROGRAM SECONDS LABEL: of that time kernels with checks get more.
+# run_one PROGRAM SECONDS LABEL [ROLE]: of that time kernels with checks get more.
 run_one() {
 	program=$1
 	limit=$(($2 * slowness))
 	label=$3
+	role=${4-}
 
 	if [ ! -x "$dir/$program" ]; then
 		fail "$label" "not built"
 		return
 	fi
 	set -- -t "$limit" -c "$counts"
+	[ -z "$role" ] || set -- "$@" -r "$role"
 	while IFS= read -r reason; do
 		[ -n "$reason" ] && set -- "$@" -s "$reason"
 	done <<-END
@@ -223,9 +233,18 @@ for test in $tests; do
 	limits)	run_limits ;;
 	unload)	run_reloading unload $((120 + ${IOIPC_CYCLES:-15} * 3)) ;;
 	leak)	run_reloading leak 120 ;;
+	# Without rights, and those that try what is forbidden as root of a container, too.
+	basic | buffers | cancel | delivery | fault | flags | handon | mmap | multishot | params | poll | wait)
+		run_one "$test" 120 "$test as a user" user
+		case $test in
+		buffers | cancel | fault | flags | mmap | params)
+			run_one "$test" 120 "$test as root of a container" container
+			;;
+		esac
+		;;
 	fail_*)	run_one "$test" 360 "$test" ;;
 	stress_wait)	run_stress ;;
-	lossy)	run_one lossy $((120 + ${IOIPC_LOSSY:-0} / 5000)) lossy ;;
+	lossy)	run_one lossy $((120 + ${IOIPC_LOSSY:-0} / 5000)) "lossy as a user" user ;;
 	*)	run_one "$test" 120 "$test" ;;
 	esac
 done

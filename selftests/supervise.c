@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * supervise [-t seconds] [-c file] [-s reason]... [-u] program [argument]...
+ * supervise [-t seconds] [-c file] [-s reason]... [-u] [-r role] program [argument]...
  *
  * Runs one test program, passes its KTAP on, and looks at the kernel's log
  * after each result: lines that mean trouble make that result "not ok", and so
@@ -9,7 +9,8 @@
  * a failure. So does one that ends otherwise than its results say, and one that
  * leaves a process nobody can kill. So does a skipped test, unless its reason
  * contains one of those given with -s. With -u lines that programs have written
- * to the kernel's log count, too.
+ * to the kernel's log count, too. With -r the program is run by a user without
+ * rights ("user"), or by one who is root in namespaces of its own ("container").
  *
  * "passed failed skipped" is written to the file. The exit status is 0 if none
  * failed.
@@ -19,6 +20,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -28,7 +30,10 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "lib/container.h"
 #include "lib/process.h"
+
+#define NOBODY	1000	/* a user without rights */
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -49,6 +54,7 @@ static unsigned int admitted;	/* failures among them */
 static unsigned long long last;	/* when the last result came */
 static bool users_count;
 static int kmsg = -1;
+static const char *role;	/* NULL: whoever we are */
 
 static void say(const char *fmt, ...)
 {
@@ -286,6 +292,24 @@ static void judge_end(int status)
 			 WEXITSTATUS(status), admitted);
 }
 
+/* In the child that becomes the program; returns where it is that, or not at all. */
+static void play_role(void)
+{
+	pid_t pid;
+
+	if (!role)
+		return;
+	if (!strcmp(role, "user") && !become(NOBODY, NOBODY))
+		return;
+	if (!strcmp(role, "container")) {
+		pid = container_start(NOBODY, NOBODY, CLONE_NEWIPC);
+		if (!pid)
+			return;
+		_exit(child_wait(pid));
+	}
+	_exit(127);
+}
+
 static void run(char **argv, unsigned int seconds)
 {
 	unsigned long long until = now_ms() + seconds * 1000ULL;
@@ -305,6 +329,7 @@ static void run(char **argv, unsigned int seconds)
 		dup2(out[1], STDERR_FILENO);
 		close(out[0]);
 		close(out[1]);
+		play_role();
 		execv(argv[0], argv);
 		_exit(127);
 	}
@@ -335,7 +360,7 @@ int main(int argc, char **argv)
 	FILE *file;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "+t:c:s:u")) != -1) {
+	while ((opt = getopt(argc, argv, "+t:c:s:ur:")) != -1) {
 		if (opt == 't')
 			seconds = atoi(optarg);
 		else if (opt == 'c')
@@ -344,6 +369,8 @@ int main(int argc, char **argv)
 			excuses[n_excuses++] = optarg;
 		else if (opt == 'u')
 			users_count = true;
+		else if (opt == 'r')
+			role = optarg;
 		else
 			return 2;
 	}

@@ -20,6 +20,7 @@ FIXTURE(program)
 FIXTURE_VARIANT(program)
 {
 	const char *script;
+	const char *role;
 	unsigned int passed;
 	unsigned int failed;
 };
@@ -122,6 +123,39 @@ FIXTURE_VARIANT_ADD(program, has_the_kernel_talk)
 	.passed = 1,
 };
 
+FIXTURE_VARIANT_ADD(program, is_a_user)
+{
+	.script = "grep -q '^Uid:.1000.1000.1000' /proc/self/status &&"
+		  "grep -q '^CapEff:.0*$' /proc/self/status || exit 3;"
+		  ONE_OK "exit 0",
+	.role = "user",
+	.passed = 1,
+};
+
+FIXTURE_VARIANT_ADD(program, is_root_of_a_container)
+{
+	.script = "read a b c </proc/self/uid_map; [ $a.$b.$c = 0.1000.1 ] &&"
+		  "grep -q '^Uid:.0.0.0' /proc/self/status || exit 3;"
+		  ONE_OK "exit 0",
+	.role = "container",
+	.passed = 1,
+};
+
+FIXTURE_VARIANT_ADD(program, fails_in_a_container)
+{
+	.script = ONE_NOT_OK "exit 1",
+	.role = "container",
+	.failed = 1,
+};
+
+/* Not run at all: no result, and an exit status that is none of the program's. */
+FIXTURE_VARIANT_ADD(program, has_a_role_that_there_is_not)
+{
+	.script = ONE_OK "exit 0",
+	.role = "none",
+	.failed = 2,
+};
+
 FIXTURE_SETUP(program)
 {
 	ssize_t len = readlink("/proc/self/exe", self->supervise,
@@ -154,8 +188,14 @@ TEST_F(program, is_judged)
 		/* Its results are none of ours. */
 		dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
 		/* What is planted in the log counts here, and nowhere else. */
-		execl(self->supervise, "supervise", "-t", "5", "-u", "-c",
-		      path, "/bin/sh", "-c", variant->script, NULL);
+		if (variant->role)
+			execl(self->supervise, "supervise", "-t", "5", "-u",
+			      "-r", variant->role, "-c", path, "/bin/sh", "-c",
+			      variant->script, NULL);
+		else
+			execl(self->supervise, "supervise", "-t", "5", "-u",
+			      "-c", path, "/bin/sh", "-c", variant->script,
+			      NULL);
 		_exit(127);
 	}
 	EXPECT_EQ(variant->failed ? 1 : 0, child_wait(pid));

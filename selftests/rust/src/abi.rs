@@ -69,7 +69,7 @@ pub const RECV_TRUNC: u16 = 1 << 3;
 pub const MSG_F_JOIN: u32 = 1 << 0;
 /// A notice: a subscriber has been detached.
 pub const MSG_F_LEAVE: u32 = 1 << 1;
-/// A slot without a message ([`MsgHdr::flags`], [`MsgDesc::flags`]).
+/// A slot without a message ([`MsgDesc::flags`]).
 pub const MSG_F_SKIP: u32 = 1 << 31;
 
 /// Change the channel's mode: `ioctl(2)` of a subscriber's file.
