@@ -5,7 +5,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 
 # Kept apart from the sources when set: default and debug builds do not mix.
 MO ?=
-kbuild = $(MAKE) -C "$(KDIR)" M="$(CURDIR)" $(if $(MO),MO="$(MO)")
+kbuild = $(MAKE) -C "$(KDIR)" M="$(CURDIR)" $(if $(MO),MO="$(abspath $(MO))")
 
 # A string with any quotes in it comes through the environment unharmed.
 export IOIPC_CMD := $(value CMD)
@@ -22,7 +22,7 @@ modules:
 
 # As root there may be no rustc, nor need there be one.
 modules_install:
-	@test -f "$(or $(MO),.)/io_uring_ipc.ko" || { echo "there is nothing to install: run 'make KDIR=$(KDIR)' first" >&2; exit 1; }
+	@./scripts/check-kdir "$(KDIR)" "$(or $(MO),.)/io_uring_ipc.ko"
 	$(kbuild) modules_install
 
 # As the kernel's target of that name.

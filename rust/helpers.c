@@ -6,6 +6,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/ipc_namespace.h>
+#include <linux/kmemleak.h>
 #include <linux/mm.h>
 #include <linux/nsproxy.h>
 #include <linux/pagemap.h>
@@ -90,6 +91,17 @@ size_t helper_fault_in_writeable(u64 addr, size_t len)
 	if (should_fail_usercopy())
 		return len;
 	return fault_in_writeable(u64_to_user_ptr(addr), len);
+}
+
+/* Whether that would not sleep, now. */
+bool helper_is_writeable(u64 addr, size_t len)
+{
+	size_t left;
+
+	pagefault_disable();
+	left = fault_in_writeable(u64_to_user_ptr(addr), len);
+	pagefault_enable();
+	return !left;
 }
 
 /* Anonymous files and their inodes. */
@@ -367,12 +379,18 @@ void *helper_realloc_mayfail(void *old, size_t old_size, size_t size)
 	void *new = NULL;
 
 	if (size) {
-		/* More than a page need not be in one piece. */
+		/* In one piece where that is to be had for nothing. */
 		if (size <= PAGE_SIZE)
 			new = kmalloc(size, GFP_MAYFAIL);
-		else
+		else if (size <= PAGE_SIZE << PAGE_ALLOC_COSTLY_ORDER)
+			new = kmalloc(size, (GFP_MAYFAIL | __GFP_NORETRY) &
+					    ~__GFP_DIRECT_RECLAIM);
+		if (!new && size > PAGE_SIZE) {
 			new = vmap_new_pages(DIV_ROUND_UP(size, PAGE_SIZE),
 					     GFP_MAYFAIL);
+			/* What is in there may be the only reference. */
+			kmemleak_alloc(new, size, 1, GFP_MAYFAIL);
+		}
 		if (!new)
 			return NULL;
 		if (old_size)

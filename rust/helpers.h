@@ -21,6 +21,7 @@ size_t helper_copy_from_user_nofault(void *dst, u64 src, size_t len);
 size_t helper_copy_to_user_nofault(u64 dst, const void *src, size_t len);
 size_t helper_fault_in_readable(u64 addr, size_t len);
 size_t helper_fault_in_writeable(u64 addr, size_t len);
+bool helper_is_writeable(u64 addr, size_t len);
 
 struct file *helper_anon_file(const char *name,
 			      const struct file_operations *fops, void *priv,

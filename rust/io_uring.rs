@@ -19,9 +19,6 @@ pub(crate) use request::{NewRequest, Prepared, Request};
 pub(crate) use ring::{RingContext, Submitter, UringLocked};
 pub(crate) use sqe::{SharedSqe, Sqe};
 
-// What is done in the hooks and what here goes together. check-kdir says so in a sentence.
-const _: () = assert!(bindings::IO_URING_IPC_HOOKS == 2);
-
 // The layouts as C has them: bindgen is told not to check.
 const _: () = {
     use bindings::{io_kiocb, io_ring_ctx};

@@ -20,7 +20,7 @@ use kernel::{
 };
 
 /// Allocates with flags of its own, whatever is asked for: `GFP_KERNEL_ACCOUNT`,
-/// `__GFP_RETRY_MAYFAIL` and `__GFP_NOWARN`. More than a page is not in one piece. Sleeps.
+/// `__GFP_RETRY_MAYFAIL` and `__GFP_NOWARN`. More than a page may be in pieces. Sleeps.
 pub(crate) struct Mayfail;
 
 /// A vector in such memory.

@@ -110,6 +110,13 @@ impl UserBuffer {
         }
     }
 
+    /// Whether [`Self::fault_in_writeable`] would find all pages present, as far as one can tell.
+    /// May change bytes. Does not sleep.
+    pub(crate) fn is_writeable(&self) -> bool {
+        // SAFETY: By the type's invariant the range is user space's.
+        unsafe { bindings::helper_is_writeable(self.addr, self.len) }
+    }
+
     /// Copies `bytes`, or as many as fit, to the buffer; fails with `EFAULT` where a page is not
     /// there. Does not sleep.
     #[inline]

@@ -24,6 +24,8 @@ struct late {
 	struct ring ring;
 	struct sub sub;
 	struct late_page page;
+	struct gate attached;
+	struct gate go;
 	pthread_t thread;
 	int res;
 };
@@ -56,6 +58,40 @@ static int act_recv(struct late *late)
 			     late->rights);
 
 	return ret ? ret : ipc_recv(&late->ring, late->sub.id, late->page.at, 64);
+}
+
+/* Two buffers that are there, and the page: how many messages it gets. */
+static int act_multishot(struct late *late)
+{
+	enum { GROUP = 1 };
+	struct io_uring_cqe cqe;
+	struct buffers buffers;
+	int n = 0, ret;
+
+	ret = ipc_attach(&late->ring, &late->sub, late->channel, late->rights);
+	if (!ret)
+		ret = buffers_open(&late->ring, &buffers, BUFFER_RING, GROUP, 4,
+				   CHANNEL_SIZE);
+	if (!ret)
+		ret = buffers_give(&late->ring, &buffers, 0, 2);
+	if (!ret)
+		ret = buffers_give_at(&late->ring, &buffers, 2, late->page.at,
+				      CHANNEL_SIZE);
+	gate_open(&late->attached);
+	if (!ret)
+		ret = gate_wait(&late->go);
+	if (ret)
+		return ret;
+	prep_recv_select(&late->ring, late->sub.id, GROUP, 0,
+			 IOIPC_RECV_MULTISHOT, 1);
+	do {
+		ret = ring_next(&late->ring, &cqe);
+		if (ret)
+			return ret;
+		n += cqe.res == 4;
+	} while (cqe.flags & IORING_CQE_F_MORE);
+	buffers_close(&buffers);
+	return cqe.res == -ENOBUFS ? n : cqe.res;
 }
 
 /* By id, or by the descriptor of another one. */
@@ -122,6 +158,41 @@ TEST_F(channel, send_to_what_is_destroyed)
 	EXPECT_EQ(-EPIPE, ipc_recv_u32(&self->ring, self->rx.id));
 	EXPECT_EQ(-EPIPE, late_end(_metadata, &late));
 	EXPECT_EQ(-EPIPE, ipc_recv_u32(&self->ring, self->rx.id));
+}
+
+/*
+ * What a multishot receive has taken before it came to a buffer that is not there
+ * is room for others, and they are told.
+ */
+TEST_F(channel, multishot_that_stalls_keeps_no_room)
+{
+	struct late late = {
+		.act = act_multishot,
+		.setup = variant->setup,
+		.channel = self->id,
+		.rights = IOIPC_SUB_RECV,
+	};
+	struct io_uring_cqe cqe;
+	__u32 i;
+
+	if (!late_page_possible())
+		SKIP(return, "kernel without CONFIG_USERFAULTFD");
+	ASSERT_EQ(0, gate_init(&late.attached));
+	ASSERT_EQ(0, gate_init(&late.go));
+	ASSERT_EQ(0, late_page_open(&late.page, NULL, 0));
+	ASSERT_EQ(0, pthread_create(&late.thread, NULL, late_thread, &late));
+	ASSERT_EQ(0, gate_wait(&late.attached));
+	ASSERT_EQ(0, ipc_detach(&self->ring, self->rx.id));
+	for (i = 0; i < CHANNEL_ENTRIES; i++)
+		ASSERT_EQ(4, ipc_send_u32(&self->ring, self->tx.id, i));
+	prep_send(&self->ring, self->tx.id, &i, 4, 0, 1)->ioprio =
+		IOIPC_SEND_WAIT;
+	ASSERT_TRUE(ring_parks(&self->ring, self->tx.fd, SENDS_WAITING));
+	gate_open(&late.go);
+	ASSERT_EQ(0, late_page_wait(&late.page));
+	EXPECT_EQ(0, ring_next(&self->ring, &cqe));
+	EXPECT_EQ(4, cqe.res);
+	EXPECT_EQ(3, late_end(_metadata, &late));
 }
 
 /* A channel that asks for permission for each message. */

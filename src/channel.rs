@@ -248,6 +248,30 @@ impl Channel {
         members.wake_for_end(&self.asleep);
     }
 
+    /// Whether `sender`, who was allowed to send and has claimed a slot, may use it: `ENOENT`,
+    /// `EPIPE`. Does not sleep.
+    ///
+    /// Whoever has told of the end has seen the claim, or the end is seen here.
+    /// litmus: last-claim, leaves
+    #[inline(always)]
+    pub(crate) fn check_claimed(&self, sender: &Member) -> Result {
+        if sender.is_granted(Access::Write) {
+            return Ok(());
+        }
+        self.check_end(sender)
+    }
+
+    #[cold]
+    fn check_end(&self, sender: &Member) -> Result {
+        if sender.is_detached() {
+            return Err(ENOENT);
+        }
+        if self.is_destroyed() {
+            return Err(EPIPE);
+        }
+        Ok(())
+    }
+
     /// Whether `id` can receive here.
     #[inline(never)]
     pub(crate) fn is_receiver(&self, id: u32) -> bool {

@@ -97,7 +97,7 @@ impl Registration {
         unsafe { REGISTRY.init() };
         *REGISTRY.lock() = Some(Registry::new(crate::max_user_channels()));
         // SAFETY: The table is valid for as long as the module is loaded.
-        to_result(unsafe { bindings::io_uring_ipc_set_ops(&OPERATIONS.0) })?;
+        to_result(unsafe { bindings::io_uring_ipc_set_ops_2(&OPERATIONS.0) })?;
         Ok(Self(()))
     }
 }
@@ -106,7 +106,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // SAFETY: `new()` has registered the table, and the module is being unloaded: no ring and
         // no file holds it, so nobody is in its functions.
-        unsafe { bindings::io_uring_ipc_set_ops(ptr::null()) };
+        unsafe { bindings::io_uring_ipc_set_ops_2(ptr::null()) };
         *REGISTRY.lock() = None;
     }
 }
@@ -241,7 +241,7 @@ fn prepare_recv(req: &NewRequest, sqe: &SharedSqe) -> Result {
     let sqe = sqe.copy();
     let command = RecvCommand::parse(&sqe, req)?;
 
-    req.set_command(command);
+    req.set_command(command.clone());
     if let Some(file) = attached(req, sqe.fd() as u32) {
         req.set_file(file.clone());
         command.announce(req);

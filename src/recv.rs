@@ -16,7 +16,7 @@ use super::{
     uapi::{recv_flags, MessageHeader, CQE_MORE_WAITING},
 };
 use copy::Receivable;
-use core::{marker::PhantomData, mem::size_of};
+use core::{cell::Cell, marker::PhantomData, mem::size_of};
 use kernel::prelude::*;
 
 const HEADER_LEN: usize = size_of::<MessageHeader>();
@@ -30,7 +30,7 @@ const MAX_OVERRUNS: u32 = 32;
 const BURST: u32 = 32;
 
 /// What an SQE asks for.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct RecvCommand {
     /// The buffer, or 0 where one is to be selected.
     addr: u64,
@@ -39,6 +39,8 @@ pub(crate) struct RecvCommand {
     flags: u16,
     /// Where to select from.
     group: u16,
+    /// How many messages it has received since it has told whoever waits for room.
+    untold: Cell<u32>,
 }
 
 impl RecvCommand {
@@ -50,6 +52,7 @@ impl RecvCommand {
             len: sqe.len(),
             flags: sqe.ioprio(),
             group: sqe.buf_index(),
+            untold: Cell::new(0),
         };
         let selects = req.selects_buffer();
 
@@ -342,28 +345,30 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     /// Receives what is there, up to a limit, with a completion for each message.
     #[inline(never)]
     fn all(self, flags: IssueFlags<'_>, locked: UringLocked<'_>) -> Outcome {
-        let mut messages = 0;
         let outcome = self
-            .burst(flags, locked, &mut messages)
+            .burst(flags, locked)
             .unwrap_or_else(|error| Some(self.req.complete(Err(error), 0)));
 
         // Once for all of them.
-        self.channel().room_made(messages, || outcome.is_some());
+        self.tell_of_room(|| outcome.is_some());
         outcome.unwrap_or(Outcome::later(flags))
+    }
+
+    /// Tells whoever waits for room of what a multishot request has received; `idle` as for
+    /// [`Channel::room_made`].
+    #[inline(always)]
+    fn tell_of_room(self, idle: impl FnOnce() -> bool) {
+        self.channel().room_made(self.command().untold.take(), idle);
     }
 
     /// Nothing where it is others' turn.
     #[inline(always)]
-    fn burst(
-        self,
-        flags: IssueFlags<'_>,
-        locked: UringLocked<'_>,
-        messages: &mut u32,
-    ) -> Result<Option<Outcome>> {
+    fn burst(self, flags: IssueFlags<'_>, locked: UringLocked<'_>) -> Result<Option<Outcome>> {
         let mut next = self.look();
         let mut failures = 0;
+        let mut messages = 0;
 
-        while *messages != BURST {
+        while messages != BURST {
             if next.is_none() {
                 next = self.find_late(flags)?;
             }
@@ -387,7 +392,8 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
                 cqe_flags
             };
 
-            *messages += 1;
+            messages += 1;
+            self.command().untold.set(self.command().untold.get() + 1);
             if !self.req.post(locked, bytes, cqe_flags) {
                 return Ok(Some(self.req.complete(Ok(bytes), cqe_flags)));
             }
@@ -429,8 +435,11 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     /// before, and where there may be more to come that is waited for.
     #[cold]
     fn find_last(self) -> Result<Option<Item>> {
+        // Asked first: a notice that hides behind a slot is found when that has been passed.
+        let nothing_left = self.channel().has_nothing_left(self.member());
+
         match self.look() {
-            None if self.channel().has_nothing_left(self.member()) => Err(EPIPE),
+            None if nothing_left => Err(EPIPE),
             last => Ok(last),
         }
     }

@@ -137,7 +137,7 @@ fn wait(req: Send<'_>, subscriber: &Subscriber) -> Result<bool> {
 /// Sends a message if there is room and nothing comes before it; returns its length.
 #[inline(always)]
 fn send(req: Send<'_>, subscriber: &Subscriber) -> Result<u32> {
-    let channel = &*subscriber.channel;
+    let (channel, sender) = (&*subscriber.channel, &*subscriber.member);
     let &SendCommand {
         addr, len, target, ..
     } = req.command();
@@ -153,7 +153,7 @@ fn send(req: Send<'_>, subscriber: &Subscriber) -> Result<u32> {
     if channel.has_waiting_sends() && !may_go(req, subscriber) {
         return Err(ring_full());
     }
-    let filled = publish(req, subscriber, |position| {
+    let filled = publish(req, channel, sender, |position| {
         channel.region().fill_nofault(position, &payload)
     })?;
 
@@ -201,12 +201,12 @@ fn may_go(req: Send<'_>, subscriber: &Subscriber) -> bool {
 /// Sends a message by way of a buffer. Sleeps.
 #[cold]
 fn send_copy(req: Send<'_>, subscriber: &Subscriber, payload: UserBuffer) -> Result {
-    let channel = &*subscriber.channel;
+    let (channel, sender) = (&*subscriber.channel, &*subscriber.member);
     let bytes = payload.read_all()?;
 
     // Once more, as that took its time.
     check(subscriber, req.command().target)?;
-    publish(req, subscriber, |position| {
+    publish(req, channel, sender, |position| {
         channel.region().write(position, &bytes);
         Ok(())
     })?
@@ -219,16 +219,16 @@ fn send_copy(req: Send<'_>, subscriber: &Subscriber, payload: UserBuffer) -> Res
 #[inline(always)]
 fn publish(
     req: Send<'_>,
-    subscriber: &Subscriber,
+    channel: &Channel,
+    sender: &Member,
     fill: impl FnOnce(u64) -> Result,
 ) -> Result<Result> {
-    let (channel, sender) = (&*subscriber.channel, &*subscriber.member);
     let (busy, claim) = claim(channel)
         .or_else(|| claim_late(channel, sender))
         .ok_or_else(ring_full)?;
     let position = claim.position();
 
-    if let Err(end) = subscriber.check_claimed() {
+    if let Err(end) = channel.check_claimed(sender) {
         drop(claim);
         drop(busy);
         channel.published(position, 0);

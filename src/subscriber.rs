@@ -64,30 +64,6 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Whether the caller, who was allowed to send and has claimed a slot, may use it: `ENOENT`,
-    /// `EPIPE`. Does not sleep.
-    ///
-    /// Whoever has told of the end has seen the claim, or the end is seen here.
-    /// litmus: last-claim, leaves
-    #[inline(always)]
-    pub(crate) fn check_claimed(&self) -> Result {
-        if self.member.is_granted(Access::Write) {
-            return Ok(());
-        }
-        self.check_end()
-    }
-
-    #[cold]
-    fn check_end(&self) -> Result {
-        if self.member.is_detached() {
-            return Err(ENOENT);
-        }
-        if self.channel.is_destroyed() {
-            return Err(EPIPE);
-        }
-        Ok(())
-    }
-
     /// Takes the subscriber out of its channel.
     pub(crate) fn detach(&self) {
         self.channel.leave(&self.member);

@@ -13,6 +13,8 @@ trap 'rm -rf -- "$staging"' EXIT
 
 kdir=$("$SCRIPTS/build-kernel" default)
 source=$("$SCRIPTS/kernel-source")
+built=$("$SCRIPTS/build-module" default)
+built=${built%/*}
 make=(make -C "$PROJECT" --no-print-directory)
 
 expect 2 "there is no kernel build in" "KDIR that is not there" "${make[@]}" "KDIR=$staging/none"
@@ -30,19 +32,22 @@ touch "$staging/plain/Makefile" "$staging/plain/rust/libkernel.rmeta"
 expect 2 "lacks the io_uring IPC hooks" "kernel without the hooks" \
 	"${make[@]}" "KDIR=$staging/plain"
 mkdir -p "$staging/plain/include/linux/io_uring"
-echo '#define IO_URING_IPC_HOOKS 1' >"$staging/plain/include/linux/io_uring/ipc.h"
+echo 'int io_uring_ipc_set_ops(void);' >"$staging/plain/include/linux/io_uring/ipc.h"
 expect 2 "are of another version of this project: take that patch off" "kernel with other hooks" \
 	"${make[@]}" "KDIR=$staging/plain"
 cp "$source/include/linux/io_uring/ipc.h" "$staging/plain/include/linux/io_uring/"
-grep -v io_uring_ipc_set_ops "$kdir/Module.symvers" >"$staging/plain/Module.symvers"
+sed 's/io_uring_ipc_set_ops_2/io_uring_ipc_set_ops/' "$kdir/Module.symvers" >"$staging/plain/Module.symvers"
 expect 2 "was not built since it was patched" "kernel that is patched, but not built since" \
 	"${make[@]}" "KDIR=$staging/plain"
 cp "$kdir/Module.symvers" "$staging/plain/"
 expect 2 "was built by rustc .*, and here is no another-rustc" "kernel of another compiler" \
 	env RUSTC=another-rustc "${make[@]}" "KDIR=$staging/plain"
 mkdir "$staging/empty"
-expect 2 "there is nothing to install: run 'make KDIR=.*' first" "modules_install before make" \
+expect 2 "it is not built: run 'make KDIR=.*' first" "modules_install before make" \
 	"${make[@]}" "KDIR=$kdir" "MO=$staging/empty" modules_install
+echo 7.1.0-other >"$staging/plain/include/config/kernel.release"
+expect 2 "it was built for another kernel than the one in .* \(7.1.0-other\)" \
+	"modules_install for another kernel" "${make[@]}" "KDIR=$staging/plain" "MO=$built" modules_install
 # Whoever tests with a tree of their own has KSRC set, and it is not ours to patch.
 expect 2 "usage: make patch-kernel KSRC=" "patch-kernel without KSRC" \
 	env -u KSRC "${make[@]}" patch-kernel
@@ -72,7 +77,7 @@ expect 2 "does not fit .* \(nothing was changed there\)" "patch-kernel on a tree
 	"${make[@]}" patch-kernel "KSRC=$tree"
 expect 0 "" "and nothing was changed there" diff -r "$staging/before" "$tree"
 mkdir -p "$tree/include/linux/io_uring"
-echo '#define IO_URING_IPC_HOOKS 1' >"$tree/include/linux/io_uring/ipc.h"
+echo 'int io_uring_ipc_set_ops(void);' >"$tree/include/linux/io_uring/ipc.h"
 expect 2 "has patches of another version of this project: take them off first" \
 	"patch-kernel on a tree that is patched otherwise" "${make[@]}" patch-kernel "KSRC=$tree"
 

@@ -136,7 +136,13 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     /// what it was allowed before says nothing any more.
     #[inline(never)]
     fn fault_in_and_check(self, len: usize, buffer: UserBuffer) -> Result {
-        buffer.first(self.whole(len)).fault_in_writeable()?;
+        let buffer = buffer.first(self.whole(len));
+
+        if self.command().untold.get() != 0 && !buffer.is_writeable() {
+            // Nobody shall wait for this memory because of messages that have been received.
+            self.tell_of_room(|| false);
+        }
+        buffer.fault_in_writeable()?;
         self.check()
     }
 

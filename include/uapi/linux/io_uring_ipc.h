@@ -337,8 +337,8 @@ struct io_uring_ipc_channel_attach {
  * struct io_uring_ipc_msg_hdr - what IOIPC_RECV_HDR puts before the payload
  * @msg_id:		position in the channel, from 1. Goes up by 1 with each of the
  *		channel's messages, and with one whose sender unmaps it, or is
- *		detached, while it is being sent: there are gaps where not all are
- *		for this receiver
+ *		detached, or whose channel is destroyed, while it is being sent:
+ *		there are gaps where not all are for this receiver
  * @sender_data:	the sender's sqe->user_data
  * @len:		the message's whole length in bytes
  * @flags:		IOIPC_MSG_F_*

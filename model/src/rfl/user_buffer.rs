@@ -120,6 +120,10 @@ impl UserBuffer {
         self.memory().fault_in()
     }
 
+    pub(crate) fn is_writeable(&self) -> bool {
+        self.present().is_ok()
+    }
+
     pub(crate) fn write_nofault(&self, bytes: &[u8]) -> Result {
         self.present()?.header.replace(bytes.to_vec());
         Ok(())

@@ -7,7 +7,7 @@ use crate::{
     delivery::Mode,
     subscriber::Subscriber,
     task::{self, Receive, Send},
-    tests::explore_weak,
+    tests::{explore, explore_weak},
 };
 use checker::{thread, Depth::Preemptions};
 use kernel::prelude::*;
@@ -106,6 +106,52 @@ fn a_window_does_not_hide_a_notice() {
         assert_eq!(receive(&watch, 1), [NOTICE]);
         sends.join().unwrap();
         comes.join().unwrap();
+    });
+}
+
+/// Nor does the end overtake it there.
+#[test]
+fn a_notice_behind_a_window_comes_before_the_end() {
+    explore_weak(Preemptions(2), || {
+        let channel = task::channel(Mode::Broadcast, 2);
+        let (sender, visitor) = (task::attach(&channel, 3), task::attach_sender(&channel, 5));
+        let watch = task::attach_noticed(&channel, 2);
+        let sends = thread::spawn(move || Send::new(1).to(3).run(&sender));
+        let ends = thread::spawn(move || {
+            visitor.detach();
+            channel.destroy();
+        });
+
+        assert_eq!(Receive::waiting().run(&watch), Ok(NOTICE));
+        assert!(matches!(sends.join().unwrap(), Ok(()) | Err(EPIPE)));
+        ends.join().unwrap();
+    });
+}
+
+/// What somebody sends while it is detached comes before the notice of that, or is not sent.
+#[test]
+fn nothing_is_sent_after_leaving() {
+    explore(Preemptions(2), || {
+        let channel = task::channel(Mode::Broadcast, 2);
+        let sender = task::attach_sender(&channel, 3);
+        let watch = task::attach_noticed(&channel, 2);
+        let leaves = {
+            let sender = sender.clone();
+
+            thread::spawn(move || sender.detach())
+        };
+        let sends = thread::spawn(move || Send::new(1).run(&sender));
+        let first = Receive::waiting().run(&watch);
+
+        if first == Ok(NOTICE) {
+            assert_eq!(sends.join().unwrap(), Err(ENOENT));
+            assert_eq!(Receive::now().run(&watch), Err(EAGAIN));
+        } else {
+            assert_eq!(first, Ok(1));
+            assert_eq!(Receive::waiting().run(&watch), Ok(NOTICE));
+            assert_eq!(sends.join().unwrap(), Ok(()));
+        }
+        leaves.join().unwrap();
     });
 }
 

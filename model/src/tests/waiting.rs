@@ -413,6 +413,21 @@ fn nothing_is_sent_behind_the_end() {
     });
 }
 
+/// A multishot receive that waits for such a slot hears of it.
+#[test]
+fn a_multishot_receive_ends_behind_a_claim() {
+    explore(Preemptions(2), || {
+        let channel = task::channel(Mode::Unicast, 2);
+        let (receiver, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+        let sends = thread::spawn(move || Send::new(1).run(&sender));
+        let ends = thread::spawn(move || channel.destroy());
+        let received = Receive::run_multishot(&receiver, 1);
+
+        assert_eq!(sends.join().unwrap().is_ok(), received == [1]);
+        ends.join().unwrap();
+    });
+}
+
 /// Nor does anybody send who begins when a receiver has met the end.
 #[test]
 fn nothing_is_sent_after_the_end() {
