@@ -98,6 +98,8 @@ bool helper_is_writeable(u64 addr, size_t len)
 {
 	size_t left;
 
+	if (should_fail_usercopy())
+		return false;
 	pagefault_disable();
 	left = fault_in_writeable(u64_to_user_ptr(addr), len);
 	pagefault_enable();

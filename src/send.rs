@@ -206,6 +206,9 @@ fn send_copy(req: Send<'_>, subscriber: &Subscriber, payload: UserBuffer) -> Res
 
     // Once more, as that took its time.
     check(subscriber, req.command().target)?;
+    if channel.has_waiting_sends() && !may_go(req, subscriber) {
+        return Err(ring_full());
+    }
     publish(req, channel, sender, |position| {
         channel.region().write(position, &bytes);
         Ok(())

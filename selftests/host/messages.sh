@@ -45,6 +45,9 @@ expect 2 "was built by rustc .*, and here is no another-rustc" "kernel of anothe
 mkdir "$staging/empty"
 expect 2 "it is not built: run 'make KDIR=.*' first" "modules_install before make" \
 	"${make[@]}" "KDIR=$kdir" "MO=$staging/empty" modules_install
+sed 's/io_uring_ipc_set_ops_2/io_uring_ipc_set_ops_1/g' "$built/io_uring_ipc.ko" >"$staging/empty/io_uring_ipc.ko"
+expect 2 "it was built for hooks of another version: run 'make KDIR=.*' again" \
+	"modules_install of a module for other hooks" "${make[@]}" "KDIR=$kdir" "MO=$staging/empty" modules_install
 echo 7.1.0-other >"$staging/plain/include/config/kernel.release"
 expect 2 "it was built for another kernel than the one in .* \(7.1.0-other\)" \
 	"modules_install for another kernel" "${make[@]}" "KDIR=$staging/plain" "MO=$built" modules_install

@@ -138,10 +138,11 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     fn fault_in_and_check(self, len: usize, buffer: UserBuffer) -> Result {
         let buffer = buffer.first(self.whole(len));
 
-        if self.command().untold.get() != 0 && !buffer.is_writeable() {
-            // Nobody shall wait for this memory because of messages that have been received.
-            self.tell_of_room(|| false);
+        if buffer.is_writeable() {
+            return Ok(());
         }
+        // Meanwhile nobody shall wait for the room of what has been received.
+        self.tell_of_room(|| true);
         buffer.fault_in_writeable()?;
         self.check()
     }

@@ -121,7 +121,13 @@ impl UserBuffer {
     }
 
     pub(crate) fn is_writeable(&self) -> bool {
-        self.present().is_ok()
+        let memory = self.memory();
+        let stays = memory.faults.get() == 0 && !memory.is_unmapped.get();
+
+        if stays {
+            memory.present.set(true);
+        }
+        stays
     }
 
     pub(crate) fn write_nofault(&self, bytes: &[u8]) -> Result {
