@@ -350,8 +350,8 @@ impl<'a, C> Prepared<'a, C> {
     /// What `prep` has kept.
     #[inline(always)]
     pub(crate) fn command(self) -> &'a C {
-        // SAFETY: The request is ours, and by the type's invariants a `C` is there, which is not
-        // written after `prep`.
+        // SAFETY: The request is ours and nobody else's for this call, and by the type's invariants
+        // a `C` is there, which after `prep` is written through such references only.
         unsafe { &*self.request.area::<C>() }
     }
 }
