@@ -98,20 +98,30 @@ static bool is_trouble(const char *line)
 }
 
 /*
- * A race that KCSAN reports is trouble where this project's module is in it:
- * with strict rules the rest of the kernel has a good many.
+ * A race that KCSAN reports is trouble where this project's module is one of the
+ * innermost functions on either side: with strict rules the rest of the kernel has
+ * a good many, also below what the module calls.
  */
 static bool means_trouble(const char *line)
 {
+	enum { INNERMOST = 4 };
 	static bool in_report, of_module;
+	static unsigned int frames;
 
 	if (strstr(line, "BUG: KCSAN")) {
 		in_report = true;
 		of_module = false;
+		/* The line itself names the innermost. */
+		frames = 1;
 	}
 	if (!in_report)
 		return is_trouble(line);
-	of_module |= strstr(line, "[io_uring_ipc]") != NULL;
+	if (strstr(line, " bytes by "))
+		frames = INNERMOST + 1;
+	if (frames) {
+		frames--;
+		of_module |= strstr(line, "[io_uring_ipc]") != NULL;
+	}
 	if (strncmp(line, "=====", 5))
 		return false;
 	in_report = false;

@@ -123,6 +123,27 @@ FIXTURE_VARIANT_ADD(program, has_the_kernel_talk)
 	.passed = 1,
 };
 
+#define RACE(frames)							\
+	"{ echo 'BUG: KCSAN: data-race in a / b'; echo;"			\
+	"echo 'read to 0x1 of 4 bytes by task 1 on cpu 0:';" frames		\
+	"echo ' io_issue+0x1 [io_uring_ipc]'; echo; echo =====; } |"		\
+	"while read -r line; do echo \"$line\" >/dev/kmsg; done;"
+
+/* A race counts where the module is near. */
+FIXTURE_VARIANT_ADD(program, has_the_module_race)
+{
+	.script = RACE("echo ' f+0x1'; echo ' g+0x1'; echo ' h+0x1';") ONE_OK
+		  "exit 0",
+	.failed = 1,
+};
+
+FIXTURE_VARIANT_ADD(program, has_others_race)
+{
+	.script = RACE("echo ' f+0x1'; echo ' g+0x1'; echo ' h+0x1';"
+		       "echo ' i+0x1';") ONE_OK "exit 0",
+	.passed = 1,
+};
+
 FIXTURE_VARIANT_ADD(program, is_a_user)
 {
 	.script = "grep -q '^Uid:.1000.1000.1000' /proc/self/status &&"
