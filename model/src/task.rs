@@ -293,6 +293,7 @@ impl Receive {
     pub(crate) fn run_with_header(subscriber: &Subscriber) -> Result<(u8, u64)> {
         let receive = Self::new(recv_flags::HDR, false);
 
+        receive.memory.touch();
         assert_eq!(
             receive.issue(subscriber, IssueFlags::default()),
             Outcome::COMPLETE

@@ -29,6 +29,11 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// Has its page present from the beginning.
+    pub(crate) fn touch(&self) {
+        self.present.set(true);
+    }
+
     /// Makes the page present, though maybe not for long.
     fn fault_in(&self) -> Result {
         let faults = self.faults.get();

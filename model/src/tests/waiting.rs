@@ -450,7 +450,7 @@ fn the_end_hides_nothing_that_comes_back() {
         let (receiver, other) = (task::attach(&channel, 2), task::attach(&channel, 3));
 
         Send::new(1).run(&other).unwrap();
-        let loses = thread::spawn(move || Receive::now().losing_memory(1).run(&other));
+        let loses = thread::spawn(move || Receive::now().losing_memory(2).run(&other));
 
         channel.destroy();
         assert_eq!(Receive::waiting().run(&receiver), Ok(1));
