@@ -144,10 +144,14 @@ FIXTURE_VARIANT_ADD(program, has_others_race)
 	.passed = 1,
 };
 
+#define STATUS_HAS(line)						\
+	"grep -q '" line "' /proc/self/status || exit 3;"
+#define UID_MAP_IS(map)							\
+	"read a b c </proc/self/uid_map; [ $a.$b.$c = " map " ] || exit 3;"
+
 FIXTURE_VARIANT_ADD(program, is_a_user)
 {
-	.script = "grep -q '^Uid:.1000.1000.1000' /proc/self/status &&"
-		  "grep -q '^CapEff:.0*$' /proc/self/status || exit 3;"
+	.script = STATUS_HAS("^Uid:.1000.1000.1000") STATUS_HAS("^CapEff:.0*$")
 		  ONE_OK "exit 0",
 	.role = "user",
 	.passed = 1,
@@ -155,9 +159,8 @@ FIXTURE_VARIANT_ADD(program, is_a_user)
 
 FIXTURE_VARIANT_ADD(program, is_root_of_a_container)
 {
-	.script = "read a b c </proc/self/uid_map; [ $a.$b.$c = 0.1000.1 ] &&"
-		  "grep -q '^Uid:.0.0.0' /proc/self/status || exit 3;"
-		  ONE_OK "exit 0",
+	.script = UID_MAP_IS("0.1000.1") STATUS_HAS("^Uid:.0.0.0") ONE_OK
+		  "exit 0",
 	.role = "container",
 	.passed = 1,
 };
