@@ -381,11 +381,31 @@ TEST_F(plain, request_to_ask_what_there_is)
 	}
 }
 
+#define BATCH	64
+
+/* Fills the largest ring with the numbers from 0 on. */
+static void fill_largest(struct __test_metadata *_metadata, struct ring *ring,
+			 __u32 id, __u32 target)
+{
+	__u32 value[BATCH], n;
+	int res[BATCH];
+	unsigned int i;
+
+	for (n = 0; n < IOIPC_MAX_RING_ENTRIES; n += BATCH) {
+		for (i = 0; i < BATCH; i++) {
+			value[i] = n + i;
+			prep_send(ring, id, &value[i], 4, target, i);
+		}
+		ASSERT_EQ(0, ring_batch(ring, res, BATCH));
+		for (i = 0; i < BATCH; i++)
+			ASSERT_EQ(4, res[i]);
+	}
+}
+
 /* All slots of the largest ring, and all of them again. */
 TEST_F(plain, largest_ring_is_filled)
 {
 	static const __u32 modes[] = { 0, IOIPC_F_BROADCAST, IOIPC_F_MULTICAST };
-	enum { BATCH = 64 };
 	struct ring *ring = &self->ring;
 	__u32 value[BATCH], id, n, m;
 	struct sub tx, rx;
@@ -398,17 +418,8 @@ TEST_F(plain, largest_ring_is_filled)
 		ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
 		ASSERT_EQ(0, ipc_attach(ring, &rx, id, IOIPC_SUB_RECV));
 		for (round = 0; round < 2; round++) {
-			for (n = 0; n < IOIPC_MAX_RING_ENTRIES; n += BATCH) {
-				for (i = 0; i < BATCH; i++) {
-					value[i] = n + i;
-					prep_send(ring, tx.id, &value[i], 4, 0,
-						  i);
-				}
-				ASSERT_EQ(0, ring_batch(ring, res, BATCH));
-				for (i = 0; i < BATCH; i++)
-					ASSERT_EQ(4, res[i]);
-			}
-			EXPECT_EQ(-ENOBUFS, ipc_send_u32(ring, tx.id, n));
+			fill_largest(_metadata, ring, tx.id, 0);
+			EXPECT_EQ(-ENOBUFS, ipc_send_u32(ring, tx.id, 0));
 			for (n = 0; n < IOIPC_MAX_RING_ENTRIES; n += BATCH) {
 				for (i = 0; i < BATCH; i++)
 					prep_recv(ring, rx.id, &value[i], 4, 0,
@@ -433,12 +444,10 @@ TEST_F(plain, largest_ring_is_filled)
 TEST_F(plain, largest_ring_of_who_leaves)
 {
 	static const __u32 modes[] = { 0, IOIPC_F_BROADCAST };
-	enum { BATCH = 64 };
 	struct ring *ring = &self->ring;
 	struct io_uring_cqe cqe;
+	__u32 id, n = 0, m;
 	struct sub tx, rx;
-	int res[BATCH];
-	__u32 id, n, m;
 	unsigned int i;
 
 	for (m = 0; m < ARRAY_SIZE(modes); m++) {
@@ -446,13 +455,7 @@ TEST_F(plain, largest_ring_of_who_leaves)
 					IOIPC_MAX_RING_ENTRIES, 4));
 		ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
 		ASSERT_EQ(0, ipc_attach(ring, &rx, id, IOIPC_SUB_RECV));
-		for (n = 0; n < IOIPC_MAX_RING_ENTRIES; n += BATCH) {
-			for (i = 0; i < BATCH; i++)
-				prep_send(ring, tx.id, &n, 4, rx.id, i);
-			ASSERT_EQ(0, ring_batch(ring, res, BATCH));
-			for (i = 0; i < BATCH; i++)
-				ASSERT_EQ(4, res[i]);
-		}
+		fill_largest(_metadata, ring, tx.id, rx.id);
 		prep_poll(ring, tx.fd, POLLOUT, 1);
 		prep_send(ring, tx.id, &n, 4, 0, 2)->ioprio = IOIPC_SEND_WAIT;
 		ASSERT_TRUE(ring_parks(ring, tx.fd, SENDS_WAITING));

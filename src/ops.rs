@@ -241,11 +241,11 @@ fn prepare_recv(req: &NewRequest, sqe: &SharedSqe) -> Result {
     let sqe = sqe.copy();
     let command = RecvCommand::parse(&sqe, req)?;
 
-    req.set_command(command.clone());
     if let Some(file) = attached(req, sqe.fd() as u32) {
         req.set_file(file.clone());
         command.announce(req);
     }
+    req.set_command(command);
     Ok(())
 }
 

@@ -30,7 +30,6 @@ const MAX_OVERRUNS: u32 = 32;
 const BURST: u32 = 32;
 
 /// What an SQE asks for.
-#[derive(Clone)]
 pub(crate) struct RecvCommand {
     /// The buffer, or 0 where one is to be selected.
     addr: u64,

@@ -138,9 +138,7 @@ fn wait(req: Send<'_>, subscriber: &Subscriber) -> Result<bool> {
 #[inline(always)]
 fn send(req: Send<'_>, subscriber: &Subscriber) -> Result<u32> {
     let (channel, sender) = (&*subscriber.channel, &*subscriber.member);
-    let &SendCommand {
-        addr, len, target, ..
-    } = req.command();
+    let &SendCommand { addr, len, .. } = req.command();
 
     if len > channel.parameters.max_msg_size {
         return Err(EMSGSIZE);
@@ -149,10 +147,7 @@ fn send(req: Send<'_>, subscriber: &Subscriber) -> Result<u32> {
     // for it takes as long as the sender likes.
     let payload = UserBuffer::new_readable(addr, len as usize)?;
 
-    check(subscriber, target)?;
-    if channel.has_waiting_sends() && !may_go(req, subscriber) {
-        return Err(ring_full());
-    }
+    check(req, subscriber)?;
     let filled = publish(req, channel, sender, |position| {
         channel.region().fill_nofault(position, &payload)
     })?;
@@ -164,12 +159,19 @@ fn send(req: Send<'_>, subscriber: &Subscriber) -> Result<u32> {
     Ok(len)
 }
 
-/// Whether the sender may send now, and the target, unless it is 0, can receive.
+/// Whether the sender may send now, the target, if there is one, can receive, and it is this send's
+/// turn.
 #[inline(always)]
-fn check(subscriber: &Subscriber, target: u32) -> Result {
+fn check(req: Send<'_>, subscriber: &Subscriber) -> Result {
+    let channel = &*subscriber.channel;
+    let target = req.command().target;
+
     subscriber.check(Access::Write)?;
-    if target != 0 && !subscriber.channel.is_receiver(target) {
+    if target != 0 && !channel.is_receiver(target) {
         return Err(ENOENT);
+    }
+    if channel.has_waiting_sends() && !may_go(req, subscriber) {
+        return Err(ring_full());
     }
     Ok(())
 }
@@ -205,10 +207,7 @@ fn send_copy(req: Send<'_>, subscriber: &Subscriber, payload: UserBuffer) -> Res
     let bytes = payload.read_all()?;
 
     // Once more, as that took its time.
-    check(subscriber, req.command().target)?;
-    if channel.has_waiting_sends() && !may_go(req, subscriber) {
-        return Err(ring_full());
-    }
+    check(req, subscriber)?;
     publish(req, channel, sender, |position| {
         channel.region().write(position, &bytes);
         Ok(())

@@ -206,25 +206,14 @@ impl Channel {
                 self.wake_senders(idle());
             }
             if messages != 0 {
-                self.wake_for_rest();
+                // At the end some wait because what has been taken might come back. Whoever is seen
+                // to sleep for that has seen the end, and so it is to be seen here.
+                read_barrier();
+                if self.is_destroyed() {
+                    self.given_back();
+                }
             }
         }
-    }
-
-    /// A message has been received. If the channel has been destroyed, whoever has waited because it
-    /// might come back meets the end now.
-    #[inline(always)]
-    fn wake_for_rest(&self) {
-        // Whoever is seen to sleep has seen that it is destroyed, if it waits for that.
-        read_barrier();
-        if self.is_destroyed() {
-            self.wake_for_end();
-        }
-    }
-
-    #[cold]
-    fn wake_for_end(&self) {
-        self.members.lock().wake_all(false, &self.asleep);
     }
 
     #[cold]

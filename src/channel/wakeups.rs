@@ -65,7 +65,7 @@ impl Channel {
     }
 
     /// Wakes those who may have overlooked a message, because another receiver had taken it and
-    /// has given it back.
+    /// has given it back; or the end, because it might have.
     #[cold]
     pub(crate) fn given_back(&self) {
         // Pairs with the barrier in `sleep_for_message()`. litmus: given-back
