@@ -14,6 +14,8 @@
 FIXTURE(program)
 {
 	char supervise[PATH_MAX];
+	char home[32];		/* where nobody else may go */
+	char shell[64];		/* the shell that lies there */
 	int counts;
 };
 
@@ -184,10 +186,22 @@ FIXTURE_SETUP(program)
 {
 	ssize_t len = readlink("/proc/self/exe", self->supervise,
 			       sizeof(self->supervise) - 1);
+	pid_t pid;
 
 	ASSERT_LT(0, len);
 	self->supervise[len] = 0;
 	strcat(dirname(self->supervise), "/supervise");
+	strcpy(self->home, "/tmp/ipc-home.XXXXXX");
+	ASSERT_NE(NULL, mkdtemp(self->home));
+	snprintf(self->shell, sizeof(self->shell), "%s/sh", self->home);
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		execlp("install", "install", "-m", "700", "/bin/sh",
+		       self->shell, NULL);
+		_exit(127);
+	}
+	ASSERT_EQ(0, child_wait(pid));
 	/* Not closed on exec: it is written by that name. */
 	self->counts = memfd_create("counts", 0);
 	ASSERT_LE(0, self->counts);
@@ -195,6 +209,8 @@ FIXTURE_SETUP(program)
 
 FIXTURE_TEARDOWN(program)
 {
+	unlink(self->shell);
+	rmdir(self->home);
 	close(self->counts);
 }
 
@@ -214,8 +230,8 @@ TEST_F(program, is_judged)
 		/* What is planted in the log counts here, and nowhere else. */
 		if (variant->role)
 			execl(self->supervise, "supervise", "-t", "5", "-u",
-			      "-r", variant->role, "-c", path, "/bin/sh", "-c",
-			      variant->script, NULL);
+			      "-r", variant->role, "-c", path, self->shell,
+			      "-c", variant->script, NULL);
 		else
 			execl(self->supervise, "supervise", "-t", "5", "-u",
 			      "-c", path, "/bin/sh", "-c", variant->script,
