@@ -15,19 +15,28 @@ use core::{
     ptr::{self, NonNull}, //
 };
 use kernel::{
-    alloc::{AllocError, Allocator, Flags, NumaNode, Vec},
+    alloc::{
+        flags::{__GFP_ZERO, GFP_KERNEL},
+        AllocError,
+        Allocator,
+        Flags,
+        NumaNode,
+        Vec, //
+    },
     page::PAGE_SIZE, //
 };
 
-/// Allocates with flags of its own, whatever is asked for: `GFP_KERNEL_ACCOUNT`,
-/// `__GFP_RETRY_MAYFAIL` and `__GFP_NOWARN`. More than a page may be in pieces. Sleeps.
+/// Allocates with flags of its own: `GFP_KERNEL_ACCOUNT`, `__GFP_RETRY_MAYFAIL` and
+/// `__GFP_NOWARN`. More than a page may be in pieces. Sleeps: it fails for who does not ask for
+/// `GFP_KERNEL`. Of other flags it knows `__GFP_ZERO`.
 pub(crate) struct Mayfail;
 
 /// A vector in such memory.
 pub(crate) type MayfailVec<T> = Vec<T, Mayfail>;
 
 // SAFETY: The helper alone makes this memory, keeps it until it is given back to it, preserves
-// contents, and leaves the old memory alone where it fails.
+// contents, and leaves the old memory alone where it fails. Flags are honoured: it sleeps only
+// where it may, zeroes what it is to, and all others are about what it does anyway.
 unsafe impl Allocator for Mayfail {
     const MIN_ALIGN: usize = kernel::bindings::ARCH_KMALLOC_MINALIGN;
 
@@ -35,10 +44,11 @@ unsafe impl Allocator for Mayfail {
         ptr: Option<NonNull<u8>>,
         layout: Layout,
         old_layout: Layout,
-        _flags: Flags,
+        flags: Flags,
         _nid: NumaNode,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        if layout.align() > PAGE_SIZE {
+        let may_sleep = flags.contains(GFP_KERNEL) || layout.size() == 0;
+        if layout.align() > PAGE_SIZE || !may_sleep {
             return Err(AllocError);
         }
         // So that `kmalloc()` aligns it, as `Kmalloc::aligned_layout()` has it.
@@ -58,10 +68,13 @@ unsafe impl Allocator for Mayfail {
             new.cast()
         };
 
-        Ok(NonNull::slice_from_raw_parts(
-            NonNull::new(new).ok_or(AllocError)?,
-            size,
-        ))
+        let new = NonNull::new(new).ok_or(AllocError)?;
+        if size > old_size && flags.contains(__GFP_ZERO) {
+            // SAFETY: The memory has `size` bytes, is ours until we return, and `old_size` is the
+            // length of what it has of old contents.
+            unsafe { ptr::write_bytes(new.as_ptr().add(old_size), 0, size - old_size) };
+        }
+        Ok(NonNull::slice_from_raw_parts(new, size))
     }
 }
 

@@ -125,7 +125,14 @@ impl<'a> PollRequest<'a> {
     /// The events the caller is interested in ([`events`]).
     pub(crate) fn requested(&self) -> u32 {
         // SAFETY: By the type's invariant the table is null or valid; the helper takes both.
-        unsafe { bindings::helper_poll_requested(self.table) }
+        let requested = unsafe { bindings::helper_poll_requested(self.table) };
+
+        if self.table.is_null() {
+            // All there are, of somebody who does not wait at all.
+            requested & !events::EXCLUSIVE
+        } else {
+            requested
+        }
     }
 
     /// Queues the caller, if it wants to wait. A full barrier: what is looked at after this has

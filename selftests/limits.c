@@ -4,6 +4,8 @@
  * root, with the module loaded with max_user_channels=CHANNELS and
  * max_subscribers=SUBSCRIBERS.
  */
+#include <linux/capability.h>
+
 #include "lib/container.h"
 #include "ring_fixture.h"
 
@@ -19,13 +21,15 @@ static int create(struct ring *ring, __u32 *id)
 	return ipc_create_key(ring, id, 0, 4, 4, 0666, 0);
 }
 
-/* Makes as many as it can, and says how many. */
+/* Makes as many as it can, but no more than one too many, and says how many. */
 static int create_all(struct ring *ring, __u32 *id)
 {
 	int n, ret = 0;
 
 	for (n = 0; n <= CHANNELS && !ret; n++)
 		ret = create(ring, &id[n]);
+	if (!ret)
+		return n;
 	return ret == -EDQUOT ? n - 1 : -1;
 }
 
@@ -114,6 +118,34 @@ TEST_F(ring, root_passes)
 
 	for (i = 0; i < ARRAY_SIZE(id); i++)
 		EXPECT_EQ(0, create(&self->ring, &id[i]));
+}
+
+/* Not as root, but as one who may exceed limits. */
+TEST_F(ring, one_capability_passes)
+{
+	static const int capabilities[] = {
+		CAP_SYS_RESOURCE, CAP_SYS_ADMIN, CAP_IPC_LOCK, CAP_IPC_OWNER,
+		CAP_DAC_OVERRIDE, CAP_FOWNER,
+	};
+	__u32 id[CHANNELS + 1];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(capabilities); i++) {
+		struct ring ring;
+		pid_t pid;
+
+		pid = child_start();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			if (become_capable(USER, USER, capabilities[i]) ||
+			    ring_open(&ring, variant->setup))
+				_exit(100);
+			_exit(create_all(&ring, id));
+		}
+		EXPECT_EQ(CHANNELS + (capabilities[i] == CAP_SYS_RESOURCE),
+			  child_wait(pid))
+			TH_LOG("capability %d", capabilities[i]);
+	}
 }
 
 /* A call that fails takes nothing. */

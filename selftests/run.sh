@@ -20,7 +20,7 @@ dir=${1:-$(dirname "$0")}
 dir=$(cd "$dir" && pwd) || exit 2
 [ $# -gt 0 ] && shift
 
-all="supervision abi abi_kernel params basic names rights passed mode expel revoke
+all="supervision abi abi_kernel params basic names rights capability passed mode expel revoke
 identity delivery lossy presence lifetime mmap poll fault late
 account rfc wait multishot buffers send_wait cancel handon flags fail_calls
 fail_requests stress_wait unload leak limits kunit wrap"

@@ -2,9 +2,11 @@
 /*
  * What a security module says: SELinux, with the policy of host/selinux.sh. The
  * test and its channels are base_t; what is deaf_t may do all but read those,
- * and what is mute_t all but write them. Runs as root.
+ * what is mute_t all but write them, and what is firm_t all but change their mode.
+ * Runs as root.
  */
 #include <fcntl.h>
+#include <sys/ioctl.h>
 
 #include "plain_fixture.h"
 
@@ -29,12 +31,14 @@ struct domain {
 	const char *name;
 	int may_read;	/* 0 or what a call that is refused gives */
 	int may_write;
+	int may_change;
 };
 
 static const struct domain domains[] = {
-	{ "base_t", 0, 0 },
-	{ "deaf_t", -EACCES, 0 },
-	{ "mute_t", 0, -EACCES },
+	{ "base_t", 0, 0, 0 },
+	{ "deaf_t", -EACCES, 0, 0 },
+	{ "mute_t", 0, -EACCES, 0 },
+	{ "firm_t", 0, 0, -EACCES },
 };
 
 /* Runs body in a child of each domain, with a ring of its own, `ring`. */
@@ -80,6 +84,19 @@ TEST_F(plain, send_by_channel)
 
 	ASSERT_EQ(0, ipc_create_key(&self->ring, &id, 0, 16, 4, 0666, 0));
 	IN_EACH_DOMAIN(EXPECT_EQ(in->may_write ?: 4, ipc_send_u32(ring, id, 1)));
+}
+
+TEST_F(plain, set_mode)
+{
+	struct sub sub;
+	__u32 id;
+	int ret;
+
+	ASSERT_EQ(0, ipc_create_key(&self->ring, &id, 0, 16, 4, 0666, 0));
+	ASSERT_EQ(0, ipc_attach(&self->ring, &sub, id, IOIPC_SUB_SEND));
+	IN_EACH_DOMAIN(
+		ret = ioctl(sub.fd, IOIPC_IOC_SET_MODE, 0600) ? -errno : 0;
+		EXPECT_EQ(in->may_change, ret));
 }
 
 /* It is attached before it is what it is, as on a ring that it has inherited. */

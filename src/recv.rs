@@ -293,9 +293,17 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
 
     #[inline(always)]
     fn received(self, Received { bytes, cqe_flags }: Received) -> Outcome {
-        // Whoever polls does not come again to find nothing.
-        self.channel().room_made(1, || self.look().is_none());
+        // Whoever polls does not come again to find nothing, nor does who has left.
+        self.channel()
+            .room_made(1, || self.has_left() || self.look().is_none());
         self.req.complete(Ok(bytes), cqe_flags)
+    }
+
+    /// Asked past the barrier in [`Channel::room_made`]: who leaves looks, past one of its own,
+    /// whether there is room, and sees that of this message if it is not seen here to have left.
+    /// litmus: left-room
+    fn has_left(self) -> bool {
+        self.member().is_detached()
     }
 
     #[inline(always)]
@@ -349,7 +357,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             .unwrap_or_else(|error| Some(self.req.complete(Err(error), 0)));
 
         // Once for all of them.
-        self.tell_of_room(|| outcome.is_some());
+        self.tell_of_room(|| outcome.is_some() || self.has_left());
         outcome.unwrap_or(Outcome::later(flags))
     }
 

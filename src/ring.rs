@@ -38,7 +38,8 @@
 //!
 //! Comments say by "litmus:" which tests in `Documentation/litmus-tests` show that an access is
 //! ordered enough. What has none comes before there is anybody else, or may be old: then a search
-//! begins too early, `head` does not go as far as it could, or the exchange that follows fails.
+//! begins too early, `head` does not go as far as it could, the exchange that follows fails, or a
+//! hint is wrong.
 
 use super::rfl::atomic::{read_barrier, Word64};
 use slot::{after, ClaimWord, SlotState};
@@ -358,6 +359,7 @@ impl<M: Memory> Ring<M> {
             if slot.flags.load_relaxed() & SKIP == 0 {
                 // Acquire: pairs with the release in `Taken::done()`. litmus: done, room
                 let claim = slot.claim.load_acquire();
+                // litmus: publish
                 let target = slot.target.load_relaxed();
                 let free = ClaimWord::encode(head, ClaimWord::FREE);
                 let done = ClaimWord::encode(head, ClaimWord::DONE);

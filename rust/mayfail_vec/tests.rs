@@ -35,6 +35,34 @@ mod suite {
     }
 
     #[test]
+    fn zeroes_what_it_is_to() -> Result {
+        for _ in 0..8 {
+            // What was there before is not to be seen.
+            for len in [64, 4096, 40_000] {
+                let mut dirt = MayfailVec::with_capacity(len, GFP_KERNEL)?;
+
+                for _ in 0..len {
+                    dirt.push(0xff_u8, GFP_KERNEL)?;
+                }
+            }
+            let small = Box::<[u8; 64], Mayfail>::zeroed(GFP_KERNEL)?;
+            let page = Box::<[u8; 4096], Mayfail>::zeroed(GFP_KERNEL)?;
+            let pages = Box::<[u8; 40_000], Mayfail>::zeroed(GFP_KERNEL)?;
+
+            assert!(small.iter().all(|&byte| byte == 0));
+            assert!(page.iter().all(|&byte| byte == 0));
+            assert!(pages.iter().all(|&byte| byte == 0));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn does_not_sleep_where_it_may_not() {
+        assert!(MayfailVec::<u64>::with_capacity(8, GFP_ATOMIC).is_err());
+        assert!(MayfailVec::<u64>::with_capacity(8, GFP_NOWAIT).is_err());
+    }
+
+    #[test]
     fn too_much_is_refused() {
         assert!(MayfailVec::<u64>::with_capacity(usize::MAX / 16, GFP_KERNEL).is_err());
     }

@@ -27,6 +27,8 @@ expect 0 "" "make headers_install" \
 	make -C "$PROJECT" --no-print-directory -s "INSTALL_HDR_PATH=$staging/usr" headers_install
 # As if built for another version, one of as many letters.
 sed "s/vermagic=$KERNEL_SERIES/vermagic=${KERNEL_SERIES//[0-9]/1}/" "$module" >"$staging/other.ko"
+sed 's/io_uring_ipc_set_ops_2/io_uring_ipc_set_ops_9/g' "$module" >"$staging/unknown.ko"
+grep -v '^#' "$PROJECT/selftests/log_trouble" >"$staging/trouble"
 # shellcheck disable=SC2016 # backticks are those of Markdown
 sed -n '/^```c$/,/^```$/{/^```/!p}' "$PROJECT/README.md" >"$staging/hello.c"
 expect 0 "" "the README's example compiles" \
@@ -44,6 +46,17 @@ cp -r "$staging"/lib/modules/* /usr/lib/modules/
 depmod -a 2>/dev/null
 loaded() { grep -q '^io_uring_ipc ' /proc/modules; }
 absent() { test ! -e /sys/module/io_uring_ipc; }
+# What modprobe does, and the core asks for, where somebody will not have it.
+unwanted() {
+	mkdir /run/modprobe.d
+	echo 'blacklist io_uring_ipc' >/run/modprobe.d/unwanted.conf
+	! "$tests/rfc" | grep '^# PASSED' && absent && rm /run/modprobe.d/unwanted.conf
+}
+# A module for hooks that this kernel does not have.
+unknown() { insmod "$staging/unknown.ko" 2>&1 | tee /dev/stderr | grep -q 'Unknown symbol'; }
+hooks() { dmesg | grep 'io_uring_ipc: Unknown symbol io_uring_ipc_set_ops_9 (err -2)'; }
+# As the tests' own driver looks at it.
+clean() { ! dmesg | grep -F -A 30 -e "\$(cat "$staging/trouble")"; }
 refused() { insmod "$staging/other.ko" 2>&1 | tee /dev/stderr | grep -q 'Invalid module format'; }
 magic() { dmesg | grep "io_uring_ipc: version magic '.*' should be '\$(uname -r) "; }
 used() { "$tests/rfc" | grep '^# PASSED'; }
@@ -59,7 +72,10 @@ say() { # KEY CMD...
 }
 say refused refused
 say magic magic
+say unknown unknown
+say hooks hooks
 say before absent
+say unwanted unwanted
 say used used
 say demand loaded
 say rmmod rmmod io_uring_ipc
@@ -69,6 +85,7 @@ say loaded loaded
 say example example
 say demo demo
 say again rmmod io_uring_ipc
+say clean clean
 exit 7
 END
 rc=0
@@ -83,7 +100,10 @@ check() { # KEY NAME
 }
 check refused "a module for another kernel is refused"
 check magic "and the log says why"
+check unknown "and one for other hooks"
+check hooks "and the log says which"
 check before "not loaded at first"
+check unwanted "nor on demand where it is blacklisted"
 check used "a program uses channels"
 check demand "which has loaded the module"
 check rmmod "rmmod after the program's end"
@@ -93,5 +113,6 @@ check loaded "and it is there"
 check example "the README's example works"
 check demo "the demonstration works"
 check again "rmmod again"
+check clean "the kernel's log is clean"
 report "$((rc != 7))" "the virtual machine passes on output and exit status"
 ((bad == 0)) || sed 's/^/# /' "$staging/out"

@@ -90,7 +90,7 @@ cp -r "$SCRIPTS" "$staging/project/"
 touch "$staging/project/modules.order"
 expect 1 "run 'make KDIR=/path/to/build clean' there first" "sources that were built in" \
 	"$staging/project/scripts/build-module" default
-expect 1 "no kernel variant 'none' \(default, debug or kcsan\)" "a variant that there is not" \
+expect 1 "no kernel variant 'none' \(default, debug, kcsan or fuzz\)" "a variant that there is not" \
 	"$SCRIPTS/build-kernel" none
 
 expect 1 "no such file: $staging/none" "a program for the fuzzer that is not there" \
@@ -104,3 +104,14 @@ expect 124 "not done after 3 s" "the virtual machine ends what takes too long" \
 	"$SCRIPTS/vm" --no-module --timeout 3 -- sleep 1000
 expect 1 "no such kernel image" "and wants a kernel image that is there" \
 	"$SCRIPTS/vm" --kernel "$staging/none" -- true
+# A QEMU that aborts the first time, before anything has run there.
+mv "$staging/project/scripts/vm-qemu" "$staging/project/vm-qemu"
+cat >"$staging/project/scripts/vm-qemu" <<END
+[[ -e $staging/aborted ]] || {
+	touch "$staging/aborted"
+	kill -ABRT \$\$
+}
+exec bash "$staging/project/vm-qemu" "\$@"
+END
+expect 7 "starting it once more" "and starts once more where QEMU aborts" \
+	"$staging/project/scripts/vm" --kernel "$kdir/image" -c 'exit 7'

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -137,6 +138,26 @@ int become(uid_t uid, gid_t gid)
 	    syscall(SYS_setresuid, uid, uid, uid))
 		return -errno;
 	return 0;
+}
+
+int become_capable(uid_t uid, gid_t gid, int capability)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct sets[2] = {};
+	int ret;
+
+	if (capability >= 0) {
+		sets[capability / 32].effective = 1U << capability % 32;
+		sets[capability / 32].permitted = 1U << capability % 32;
+	}
+	if (prctl(PR_SET_KEEPCAPS, 1))
+		return -errno;
+	ret = become(uid, gid);
+	if (ret)
+		return ret;
+	return syscall(SYS_capset, &header, sets) ? -errno : 0;
 }
 
 uid_t own_user(void)

@@ -49,6 +49,9 @@ void child_kill(pid_t pid);
 /* Give up root for good: real, effective, saved and fs ids, no groups. */
 int become(uid_t uid, gid_t gid);
 
+/* As become(), but one capability stays (CAP_*), or none (-1). */
+int become_capable(uid_t uid, gid_t gid, int capability);
+
 /*
  * A user that nobody else is, for what the kernel counts for each user. Another
  * one in each process: a test asks before it has children.

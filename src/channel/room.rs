@@ -133,7 +133,12 @@ impl Channel {
     pub(crate) fn is_kept(&self) -> bool {
         let turns = self.turns.load_relaxed();
 
-        if turns == 0 || !self.has_waiting_sends() || self.ring.room() > turns {
+        if turns == 0
+            || !self.has_waiting_sends()
+            || self.ring.room() > turns
+            // Whoever is not told of room then is told of it never.
+            || self.nr_receivers() == 0
+        {
             return false;
         }
         let sent = self
@@ -207,7 +212,7 @@ impl Channel {
             }
             if messages != 0 {
                 // At the end some wait because what has been taken might come back. Whoever is seen
-                // to sleep for that has seen the end, and so it is to be seen here.
+                // to sleep for that has seen the end, and so it is to be seen here. litmus: taken-end
                 read_barrier();
                 if self.is_destroyed() {
                     self.given_back();
@@ -232,6 +237,9 @@ impl Channel {
             if room == 0 {
                 break;
             }
+            // As for who leaves it: nobody receives who could make more.
+            let for_any = for_any || members.nr_receivers() == 0;
+
             if !for_any && room < quarter && room > seen {
                 // There may be more than is seen at once, and nobody else may come for it.
                 seen = room;

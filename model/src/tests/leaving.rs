@@ -59,6 +59,37 @@ fn who_leaves_makes_room() {
     });
 }
 
+/// Who leaves while it takes a message does not come again: a send that waits gets the room,
+/// although there is more that it would have received.
+#[test]
+fn who_leaves_with_a_message_makes_room() {
+    explore_weak(Preemptions(1), || {
+        // A quarter of it is more than what it takes and what its leaving counts for.
+        let channel = task::channel(Mode::Unicast, 16);
+        let (leaves, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+
+        for value in 1..=16 {
+            Send::new(value).run(&sender).unwrap();
+        }
+        let send = Send::new(17).waiting().start(&sender).unwrap();
+        let armed = send.arm();
+        let receives = {
+            let leaves = leaves.clone();
+
+            thread::spawn(move || Receive::now().run(&leaves))
+        };
+
+        leaves.detach();
+        match receives.join().unwrap() {
+            Ok(1) => assert_eq!(send.wake(armed), Ok(())),
+            received => {
+                assert_eq!(received, Err(ENOENT));
+                send.cancel(armed);
+            }
+        }
+    });
+}
+
 /// A send that waits ends when its subscriber leaves, and what room it was woken for is another's.
 #[test]
 fn a_waiting_send_that_leaves_hands_on() {

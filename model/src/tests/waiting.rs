@@ -335,6 +335,33 @@ fn room_is_kept_for_who_was_woken() {
     });
 }
 
+/// But not where nobody receives any more, who would have the ring filled behind it.
+#[test]
+fn room_is_not_kept_where_nobody_receives() {
+    explore_weak(Exhaustive, || {
+        let channel = task::channel(Mode::Unicast, 8);
+        let receiver = task::attach(&channel, 2);
+        let (waits, sender) = (
+            task::attach_sender(&channel, 3),
+            task::attach_sender(&channel, 4),
+        );
+
+        for value in 1..=8 {
+            Send::new(value).run(&sender).unwrap();
+        }
+        let woken = Send::new(9).waiting().start(&waits).unwrap();
+        let armed = woken.arm();
+
+        assert_eq!(Receive::now().run(&receiver), Ok(1));
+        assert_eq!(Receive::now().run(&receiver), Ok(2));
+        assert_eq!(Send::new(10).run(&sender), Ok(()));
+        assert!(Send::new(11).run(&sender).is_err());
+        receiver.detach();
+        assert_eq!(Send::new(11).run(&sender), Ok(()));
+        woken.cancel(armed);
+    });
+}
+
 /// The end of a channel ends all waits.
 #[test]
 fn the_end_ends_all_waits() {
