@@ -8,10 +8,24 @@ ROOT_SUITE=trixie
 
 PROJECT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 SCRIPTS=$PROJECT/scripts
+# nproc knows nothing of what a container may use.
 JOBS=$(nproc)
+if read -r quota period 2>/dev/null </sys/fs/cgroup/cpu.max && [[ $quota != max ]]; then
+	quota=$(((quota + period - 1) / period))
+	((quota >= JOBS)) || JOBS=$quota
+fi
+unset quota period
 
-# What was said to the make that called is not meant for those run from here.
-unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
+# What was said to the make that called is not meant for those run from here, nor
+# what others' builds are told: no key of the cache has it.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL GNUMAKEFLAGS
+unset KBUILD_OUTPUT KBUILD_EXTMOD KBUILD_EXTMOD_OUTPUT ARCH SUBARCH CROSS_COMPILE LLVM
+unset CC HOSTCC LD AS AR CPPFLAGS CFLAGS LDFLAGS RUSTFLAGS RUSTC_WRAPPER
+unset CARGO_BUILD_TARGET CARGO_BUILD_RUSTC_WRAPPER CARGO_BUILD_RUSTFLAGS CDPATH
+# Where root is somebody who has become it by su, or by cron.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+# What root makes here others have to find, and what is built is run by others.
+umask 022
 
 die() {
 	printf '%s: error: %s\n' "${0##*/}" "$*" >&2
@@ -61,7 +75,22 @@ need_root() {
 # comes first.
 as_root() {
 	need_root
-	if ((EUID == 0)); then "$@"; else sudo -- "$@"; fi
+	if ((EUID == 0)); then
+		"$@"
+	else
+		# Of the environment sudo keeps next to nothing.
+		local proxies
+		mapfile -t proxies < <(proxies)
+		sudo -- env "${proxies[@]}" "$@"
+	fi
+}
+
+# What programs are told of the way to the network, NAME=VALUE a line.
+proxies() {
+	local name
+	while IFS= read -r name; do
+		printf '%s=%s\n' "$name" "${!name}"
+	done < <(compgen -e | grep -iE '^(https?|ftp|all|no)_proxy$')
 }
 
 # with_lock NAME CMD...: run CMD while no other run holds the lock NAME.
@@ -101,7 +130,7 @@ remove_tree() {
 # here, but a kernel build knows its own path.)
 make_once() {
 	local dir=$1
-	if [[ ! -e $dir.ok ]]; then
+	if [[ ! -e $dir.ok || ! -d $dir ]]; then
 		mkdir -p "${dir%/*}"
 		with_lock "${dir##*/}" make_once_locked "$@"
 	fi
@@ -113,7 +142,8 @@ make_once_locked() {
 	local dir=$1 func=$2
 	shift 2
 	# Somebody else may have made it while we waited for the lock.
-	[[ ! -e $dir.ok ]] || return 0
+	[[ ! -e $dir.ok || ! -d $dir ]] || return 0
+	rm -f -- "$dir.ok"
 	remove_tree "$dir"
 	mkdir "$dir"
 	"$func" "$dir" "$@"

@@ -110,10 +110,14 @@ TEST_F_TIMEOUT(injection, create_with_memlock, LIMIT)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
-/* A ring that has @others subscribers already, so that tables have to grow. */
+/*
+ * A ring that has @others subscribers already, so that tables have to grow. @channel
+ * is its id, or with IOIPC_SUB_FROM_FD a descriptor.
+ */
 static void attach_after(struct __test_metadata *_metadata,
 			 struct injection_data *self, unsigned int setup,
-			 __u32 flags, enum injection kind, unsigned int others)
+			 __u32 channel, __u32 flags, enum injection kind,
+			 unsigned int others)
 {
 	unsigned int n, i, failed = 0;
 	long long refs, members;
@@ -127,12 +131,12 @@ static void attach_after(struct __test_metadata *_metadata,
 	for_each_failure(n, hit) {
 		ASSERT_EQ(0, ring_open(&ring, setup));
 		for (i = 0; i < others; i++)
-			ASSERT_EQ(0, ipc_attach(&ring, &sub[i], self->id,
+			ASSERT_EQ(0, ipc_attach(&ring, &sub[i], channel,
 						flags));
 		members = fdinfo_value(self->rx.fd, "ipc-subscribers");
 		fds = count_fds();
 		inject(kind, n);
-		ret = ipc_attach(&ring, &sub[i], self->id, flags);
+		ret = ipc_attach(&ring, &sub[i], channel, flags);
 		hit = injected();
 		if (ret) {
 			ASSERT_TRUE(hit && is_lack(ret))
@@ -142,7 +146,7 @@ static void attach_after(struct __test_metadata *_metadata,
 							"ipc-subscribers"));
 			EXPECT_TRUE(module_references_become(refs));
 			EXPECT_EQ(fds, count_fds());
-			ASSERT_EQ(0, ipc_attach(&ring, &sub[i], self->id,
+			ASSERT_EQ(0, ipc_attach(&ring, &sub[i], channel,
 						flags));
 		}
 		EXPECT_EQ(members + 1, fdinfo_value(self->rx.fd,
@@ -166,8 +170,26 @@ TEST_F_TIMEOUT(injection, attach, LIMIT)
 
 	for (i = 0; i < ARRAY_SIZE(some); i++)
 		for_both_kinds(kind)
-			attach_after(_metadata, self, variant->setup,
+			attach_after(_metadata, self, variant->setup, self->id,
 				     IOIPC_SUB_BOTH, kind, some[i]);
+}
+
+TEST_F_TIMEOUT(injection, attach_lossy, LIMIT)
+{
+	enum injection kind;
+
+	for_both_kinds(kind)
+		attach_after(_metadata, self, variant->setup, self->id,
+			     IOIPC_SUB_BOTH | IOIPC_SUB_LOSSY, kind, 0);
+}
+
+TEST_F_TIMEOUT(injection, attach_by_descriptor, LIMIT)
+{
+	enum injection kind;
+
+	for_both_kinds(kind)
+		attach_after(_metadata, self, variant->setup, self->rx.fd,
+			     IOIPC_SUB_RECV | IOIPC_SUB_FROM_FD, kind, 0);
 }
 
 /* Notices need places, which are too few from four members on. */
@@ -178,7 +200,7 @@ TEST_F_TIMEOUT(injection, attach_noticed, LIMIT)
 
 	for (i = 0; i < ARRAY_SIZE(some); i++)
 		for_both_kinds(kind)
-			attach_after(_metadata, self, variant->setup,
+			attach_after(_metadata, self, variant->setup, self->id,
 				     IOIPC_SUB_BOTH | IOIPC_SUB_EVENTS, kind,
 				     some[i]);
 }
@@ -188,12 +210,12 @@ TEST_F_TIMEOUT(injection, detach_destroy_close, LIMIT)
 {
 	unsigned int n, step;
 	struct ring ring;
-	struct sub sub;
+	struct sub sub, other;
 	bool hit = true;
 	int ret, fd = -1;
 	__u32 id;
 
-	for (step = 0; step < 3; step++) {
+	for (step = 0; step < 4; step++) {
 		for_each_failure(n, hit) {
 			ASSERT_EQ(0, ring_open(&ring, variant->setup));
 			ASSERT_EQ(0, ipc_create_key(&ring, &id, variant->flags,
@@ -202,6 +224,9 @@ TEST_F_TIMEOUT(injection, detach_destroy_close, LIMIT)
 						IOIPC_SUB_BOTH));
 			ASSERT_EQ(4, ipc_send_u32(&ring, sub.id, n));
 			close(sub.fd);
+			ASSERT_EQ(0, ipc_attach(&self->ring, &other, id,
+						IOIPC_SUB_RECV));
+			close(other.fd);
 			ret = 0;
 			if (step == 2) {
 				/* Unmapping may fail, and is not ours. */
@@ -213,12 +238,17 @@ TEST_F_TIMEOUT(injection, detach_destroy_close, LIMIT)
 				ret = ipc_detach(&ring, sub.id);
 			else if (step == 1)
 				ret = ipc_destroy(&ring, id);
-			else
+			else if (step == 2)
 				ret = close(fd);
+			else
+				/* Somebody else's. */
+				ret = ipc_detach(&ring, other.id);
 			hit = injected();
 			EXPECT_EQ(0, ret);
 			if (step == 0)
 				EXPECT_EQ(-ENOENT, ipc_recv_u32(&ring, sub.id));
+			EXPECT_EQ(step == 3 ? -ENOENT : 0,
+				  ipc_detach(&self->ring, other.id));
 			ring_close(&ring);
 			EXPECT_EQ(-ENOENT, ipc_attach_key(&self->ring, &sub,
 							  KEY, IOIPC_SUB_SEND));

@@ -214,7 +214,9 @@ TEST_F_TIMEOUT(injection, send_without_memory, LIMIT)
 }
 
 /* A new ring each time: io_uring has nothing in store for it. */
-TEST_F_TIMEOUT(injection, send_wait, LIMIT)
+static void send_wait_each(struct __test_metadata *_metadata,
+			   struct injection_data *self, unsigned int setup,
+			   bool by_channel)
 {
 	unsigned int n, failed = 0;
 	struct io_uring_cqe cqe;
@@ -225,13 +227,13 @@ TEST_F_TIMEOUT(injection, send_wait, LIMIT)
 	int ret;
 
 	for_each_failure(n, hit) {
-		ASSERT_EQ(0, ring_open(&ring, variant->setup));
+		ASSERT_EQ(0, ring_open(&ring, setup));
 		ASSERT_EQ(0, ipc_attach(&ring, &sub, self->id, IOIPC_SUB_SEND));
 		for (i = 0; i < ENTRIES; i++)
 			ASSERT_EQ(4, ipc_send_u32(&self->ring, self->tx.id, i));
 		value = ENTRIES;
-		prep_send(&ring, sub.id, &value, 4, 0, 0)->ioprio =
-			IOIPC_SEND_WAIT;
+		prep_send(&ring, by_channel ? self->id : sub.id, &value, 4, 0,
+			  0)->ioprio = IOIPC_SEND_WAIT;
 		ret = submit_injected(&ring, ONE_FAILURE, n, &hit);
 		for (i = 0; i < ENTRIES; i++)
 			ASSERT_EQ(i, ipc_recv_u32(&self->ring, self->rx.id));
@@ -255,6 +257,12 @@ TEST_F_TIMEOUT(injection, send_wait, LIMIT)
 	/* Its place among those that wait. The core can do without some. */
 	expect_failures(n, hit, failed, 1U);
 	check_channel(_metadata, &self->ring, self->tx.id, self->rx.id);
+}
+
+TEST_F_TIMEOUT(injection, send_wait, LIMIT)
+{
+	send_wait_each(_metadata, self, variant->setup, false);
+	send_wait_each(_metadata, self, variant->setup, true);
 }
 
 struct receive {

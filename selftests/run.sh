@@ -65,12 +65,15 @@ excuses() {
 			"no memory controller in cgroup2"
 }
 
-# run_one PROGRAM SECONDS LABEL [ROLE]: of that time kernels with checks get more.
+# run_one PROGRAM SECONDS LABEL [ROLE [OPTION...]]: of that time kernels with checks
+# get more. Options are the harness's: -t TEST for that one only, -T TEST for all but it.
 run_one() {
 	program=$1
 	limit=$(($2 * slowness))
 	label=$3
 	role=${4-}
+	if [ $# -gt 4 ]; then shift 4; else shift $#; fi
+	only=$*
 
 	if [ ! -x "$dir/$program" ]; then
 		fail "$label" "not built"
@@ -86,7 +89,8 @@ run_one() {
 	echo "# $label"
 	: > "$counts"
 	start=$(date +%s)
-	"$dir/supervise" "$@" "$dir/$program"
+	# shellcheck disable=SC2086 # names of tests
+	"$dir/supervise" "$@" "$dir/$program" $only
 	status=$?
 	seconds=$(($(date +%s) - start))
 	if ! read -r good bad skipped < "$counts"; then
@@ -102,6 +106,14 @@ run_one() {
 	else
 		echo "not ok $number $label # $good passed, $bad failed, $seconds s"
 	fi
+}
+
+# run_without_rights PROGRAM [OPTION...]: as a user, and as root of a container.
+run_without_rights() {
+	tested=$1
+	shift
+	run_one "$tested" 120 "$tested as a user" user "$@"
+	run_one "$tested" 120 "$tested as root of a container" container "$@"
 }
 
 loaded() {
@@ -233,14 +245,25 @@ for test in $tests; do
 	limits)	run_limits ;;
 	unload)	run_reloading unload $((120 + ${IOIPC_CYCLES:-15} * 3)) ;;
 	leak)	run_reloading leak 120 ;;
-	# Without rights, and those that try what is forbidden as root of a container, too.
-	basic | buffers | cancel | delivery | fault | flags | handon | mmap | multishot | params | poll | wait)
-		run_one "$test" 120 "$test as a user" user
-		case $test in
-		buffers | cancel | fault | flags | mmap | params)
-			run_one "$test" 120 "$test as root of a container" container
-			;;
-		esac
+	basic | delivery | handon | multishot | poll | wait)
+		run_one "$test" 120 "$test as a user" user ;;
+	# Those that try what is forbidden, or have others wait for them.
+	buffers | cancel | fault | flags | mmap | params)
+		run_without_rights "$test" ;;
+	# Where some need root, to be others or to have much.
+	late)	run_one late 120 late
+		run_without_rights late -T send_when_the_mode_has_changed \
+			-T receive_when_the_mode_has_changed -T attach_when_the_mode_has_changed
+		;;
+	lifetime) run_one lifetime 120 lifetime
+		run_without_rights lifetime -T thousand_channels
+		;;
+	presence) run_one presence 120 presence
+		run_without_rights presence -t who_does_not_read -t visitors \
+			-t can_be_detached_when_told
+		;;
+	send_wait) run_one send_wait 120 send_wait
+		run_without_rights send_wait -T one_user_does_not_crowd_the_door
 		;;
 	fail_*)	run_one "$test" 360 "$test" ;;
 	stress_wait)	run_stress ;;

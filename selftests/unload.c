@@ -36,8 +36,9 @@ static int load(void)
 }
 
 /*
- * A request is put some time after its completion is seen. Without a pause, so that the module goes right when its last user does, who
- * may still be on the way out of it.
+ * A request is put some time after its completion is seen. Without a pause, so
+ * that the module goes right when its last user does, who may still be on the way
+ * out of it.
  */
 static int unload_soon(void)
 {

@@ -9,8 +9,10 @@ set -euo pipefail
 # shellcheck source=selftests/host/results
 . "$PROJECT/selftests/host/results"
 
-staging=$(mktemp -d)
-trap 'rm -rf -- "$staging"' EXIT
+mkdir -p "$CACHE/run"
+staging=$(mktemp -d "$CACHE/run/cache.XXXXXX")
+elsewhere=$(mktemp -d)
+trap 'rm -rf -- "$staging" "$elsewhere"' EXIT
 
 # What the machine has, but for what the set-up installs first.
 bin=$staging/bin
@@ -58,9 +60,25 @@ expect 1 "not from .*: E: no route" "a mirror that cannot be reached" \
 	"${alone[@]}" "$SCRIPTS/toolchain"
 expect 1 "error: cannot make the toolchain root: .* See $staging/cache/.*\.log" \
 	"and no other one" "${alone[@]}" "$SCRIPTS/toolchain"
+# One that keeps nothing of the environment, as most are set up.
+program sudo 'shift; exec /usr/bin/env -i "PATH=$PATH" "$@"'
+program mmdebstrap 'echo "E: by way of $http_proxy"; exit 25'
+expect 1 "not from .*: E: by way of http://proxy:3128" "a proxy that sudo hides" \
+	"${alone[@]}" http_proxy=http://proxy:3128 unshare --user "$SCRIPTS/toolchain"
 program apt-cache ''
 expect 1 "no package linux-source-0 in the archives" "kernel source that is not in the archives" \
 	"${alone[@]}" "$SCRIPTS/fetch-source" linux-source-0 "$staging"
+
+# Below a directory that is made in the root for it. In the real cache.
+mkdir -p "$elsewhere/ksrc/tree"
+expect 0 "^755\$" "a mask that lets nobody else in" \
+	bash -c 'umask 077 && KSRC=$1/ksrc/tree exec "$2" -- stat -c %a "$1/ksrc"' \
+	bash "$elsewhere" "$SCRIPTS/in-root"
+expect 0 "^unset unset\$" "what another build was told" \
+	env "KBUILD_OUTPUT=$staging/ksrc" ARCH=um "$SCRIPTS/in-root" -- \
+	sh -c 'echo "${KBUILD_OUTPUT-unset} ${ARCH-unset}"'
+expect 0 "" "root without root's PATH" \
+	env PATH=/usr/bin:/bin "$SCRIPTS/in-root" -- true
 
 # make DIR FUNC: make_once, in a process of its own.
 cat >"$staging/make" <<END

@@ -186,7 +186,8 @@
 
 /*
  * sqe->ioprio of IORING_OP_IPC_RECV. A receive that fails leaves the message for
- * the next one; what is in its buffer then is undefined.
+ * the next one; what is in its buffer then is undefined. A receiver that attaches
+ * at that moment may get that message after later ones of the same sender.
  *
  * WAIT:      where there is no message the request waits for one; without it, or
  *            where 1024 of the subscriber wait already, -EAGAIN (with MULTISHOT

@@ -210,6 +210,7 @@ fn replay(times: u32, files: &[PathBuf]) -> Result<()> {
     println!("1..{}", files.len());
     for (index, file) in files.iter().enumerate() {
         let programs = corpus::read(file)?;
+        ensure!(!programs.is_empty(), "no program in {}", file.display());
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let mut outcome = Ok(());
 
