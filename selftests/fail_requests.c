@@ -259,10 +259,40 @@ static void send_wait_each(struct __test_metadata *_metadata,
 	check_channel(_metadata, &self->ring, self->tx.id, self->rx.id);
 }
 
+/* A user's share of those that may wait by the channel's id. */
+#define SHARE	256
+
+/* All of them, one after the other: none of what has failed has kept a place. */
+static void check_share(struct __test_metadata *_metadata,
+			struct injection_data *self, unsigned int setup)
+{
+	struct io_uring_cqe cqe;
+	struct ring ring;
+	__u32 i, value = 0;
+
+	ASSERT_EQ(0, ring_open(&ring, setup));
+	for (i = 0; i < ENTRIES; i++)
+		ASSERT_EQ(4, ipc_send_u32(&self->ring, self->tx.id, i));
+	for (i = 0; i < SHARE; i++) {
+		prep_send(&ring, self->id, &value, 4, 0, 0)->ioprio =
+			IOIPC_SEND_WAIT;
+		ASSERT_EQ(0, ring_enter(&ring, 0));
+	}
+	EXPECT_FALSE(ring_cqe(&ring, &cqe));
+	ring_close(&ring);
+	for (i = 0; i < ENTRIES; i++)
+		ASSERT_EQ(i, ipc_recv_u32(&self->ring, self->rx.id));
+	/* Its requests end when the kernel has come to it. */
+	while (ipc_recv_u32(&self->ring, self->rx.id) >= 0)
+		;
+}
+
 TEST_F_TIMEOUT(injection, send_wait, LIMIT)
 {
 	send_wait_each(_metadata, self, variant->setup, false);
 	send_wait_each(_metadata, self, variant->setup, true);
+	check_share(_metadata, self, variant->setup);
+	check_channel(_metadata, &self->ring, self->tx.id, self->rx.id);
 }
 
 struct receive {

@@ -316,7 +316,7 @@ static int copy_of(const char *path)
 	ssize_t n;
 
 	from = open(path, O_RDONLY | O_CLOEXEC);
-	to = memfd_create(name ? name + 1 : path, MFD_CLOEXEC);
+	to = memfd_create(name ? name + 1 : path, MFD_CLOEXEC | MFD_EXEC);
 	if (from < 0 || to < 0)
 		return -1;
 	do {
@@ -368,6 +368,8 @@ static void run(char **argv, unsigned int seconds)
 		copy = copy_of(argv[0]);
 		play_role();
 		fexecve(copy, argv, environ);
+		fprintf(stderr, "# cannot be run from memory: %s\n",
+			strerror(errno));
 		_exit(127);
 	}
 	close(out[1]);

@@ -149,11 +149,11 @@
  *
  * WAIT: where the ring is full the request waits for room; without it -ENOBUFS.
  *       It may go on waiting until a quarter of the ring is free or has been
- *       received, or there is nothing more for a receiver.
+ *       received, or there is nothing more for a receiver, or no receiver.
  *       Subscribers whose sends wait are woken in turn, so each has its part of
  *       the room. Once they are woken, up to a quarter of the ring is theirs
- *       until they have used it or a whole ring of messages has been sent:
- *       sends that do not wait get what is more, or -ENOBUFS.
+ *       until they have used it, a whole ring of messages has been sent, or
+ *       nobody receives: sends that do not wait get what is more, or -ENOBUFS.
  *       Messages keep the order in which one task has sent them by one ring: while
  *       a send waits, later ones of the same task, ring and subscriber (or channel,
  *       for sends by its id) wait behind it, or fail with -ENOBUFS. So do those

@@ -5,7 +5,7 @@
 use crate::{
     delivery::Mode,
     task::{self, Receive, Send},
-    tests::{explore, explore_weak, wait_for_room},
+    tests::{explore, explore_weak, record, wait_for_room},
 };
 use checker::{
     thread,
@@ -67,6 +67,8 @@ fn who_leaves_with_a_message_makes_room() {
         // A quarter of it is more than what it takes and what its leaving counts for.
         let channel = task::channel(Mode::Unicast, 16);
         let (leaves, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+        // Who does not come.
+        let _stays = task::attach(&channel, 4);
 
         for value in 1..=16 {
             Send::new(value).run(&sender).unwrap();
@@ -87,6 +89,31 @@ fn who_leaves_with_a_message_makes_room() {
                 send.cancel(armed);
             }
         }
+    });
+}
+
+/// Where nobody receives any more all who wait are told of any room: here of a message for who has
+/// left that is published only then.
+// Of one thread, which shuttle takes for a mistake.
+#[cfg(not(feature = "shuttle"))]
+#[test]
+fn room_behind_the_last_receiver_is_for_all() {
+    explore_weak(Exhaustive, || {
+        let channel = task::channel(Mode::Unicast, 16);
+        let (leaves, sender) = (task::attach(&channel, 2), task::attach_sender(&channel, 3));
+        let claim = channel.ring().claim().unwrap();
+        let position = claim.position();
+
+        for value in 2..=16 {
+            Send::new(value).run(&sender).unwrap();
+        }
+        let send = Send::new(17).waiting().start(&sender).unwrap();
+        let armed = send.arm();
+
+        leaves.detach();
+        claim.publish(&record(1, leaves.member.id));
+        channel.published(position, leaves.member.id);
+        assert_eq!(send.wake(armed), Ok(()));
     });
 }
 

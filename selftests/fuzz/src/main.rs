@@ -3,9 +3,9 @@
 //! A fuzzer for io_uring IPC channels.
 //!
 //! It runs programs of a grammar and keeps those that lead the kernel somewhere new: where KCOV is
-//! (the debug kernel), to a new step in the module's code; elsewhere, to a new result of a call or
-//! a request. After each program the kernel's log, the module's references and the promises of the
-//! contract are looked at.
+//! (the fuzz and the debug kernel), to a new step in the module's code; elsewhere, to a new result
+//! of a call or a request. After each program the kernel's log, the module's references and the
+//! promises of the contract are looked at.
 
 mod actor;
 mod corpus;
