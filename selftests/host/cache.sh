@@ -80,6 +80,14 @@ expect 0 "^unset unset\$" "what another build was told" \
 expect 0 "" "root without root's PATH" \
 	env PATH=/usr/bin:/bin "$SCRIPTS/in-root" -- true
 
+# The part that sudo runs, with what it may have made of the environment.
+mkdir -p "$elsewhere/part/tree"
+expect 0 "^755\$" "neither where sudo runs it" \
+	as_root unshare --mount --propagation private -- \
+	env PATH=/usr/bin:/bin sh -c 'umask 077; exec "$@"' sh \
+	bash "$SCRIPTS/in-root-mounts" "$("$SCRIPTS/toolchain")" / / "" 0 0 0 \
+	1 "$elsewhere/part/tree" 0 stat -c %a "$elsewhere/part"
+
 # make DIR FUNC: make_once, in a process of its own.
 cat >"$staging/make" <<END
 set -euo pipefail
