@@ -2,8 +2,8 @@
 /*
  * What a security module says: SELinux, with the policy of host/selinux.sh. The
  * test and its channels are base_t; what is deaf_t may do all but read those,
- * what is mute_t all but write them, and what is firm_t all but change their mode.
- * Runs as root.
+ * what is mute_t all but write them, what is firm_t all but change their mode, and
+ * what is poor_t all but make its own. Runs as root.
  */
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -62,6 +62,33 @@ static const struct domain domains[] = {
 			TH_LOG("as %s", in->name);			\
 	}								\
 } while (0)
+
+/* The ring is there already, for it is a file of that kind, too. */
+TEST_F(plain, create)
+{
+	struct sub sub;
+	__u32 id;
+	pid_t pid;
+
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct ring ring;
+
+		ASSERT_EQ(0, ring_open(&ring, RING_PLAIN));
+		ASSERT_EQ(0, ipc_create_key(&ring, &id, 0, 16, 4, 0666, 7));
+		ASSERT_EQ(0, ipc_destroy(&ring, id));
+		ASSERT_EQ(0, enter("poor_t"));
+		EXPECT_EQ(-EACCES,
+			  ipc_create_key(&ring, &id, 0, 16, 4, 0666, 7));
+		EXPECT_EQ(-ENOENT, ipc_attach_key(&ring, &sub, 7,
+						  IOIPC_SUB_RECV));
+		_exit(_metadata->exit_code);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	/* The key is nobody's. */
+	EXPECT_EQ(0, ipc_create_key(&self->ring, &id, 0, 16, 4, 0666, 7));
+}
 
 TEST_F(plain, attach)
 {
