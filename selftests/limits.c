@@ -4,9 +4,11 @@
  * root, with the module loaded with max_user_channels=CHANNELS and
  * max_subscribers=SUBSCRIBERS.
  */
+#include <fcntl.h>
 #include <linux/capability.h>
 
 #include "lib/container.h"
+#include "lib/file.h"
 #include "ring_fixture.h"
 
 #define CHANNELS	4
@@ -209,6 +211,55 @@ TEST_F(ring, subscribers_of_a_channel)
 	ASSERT_EQ(0, ipc_detach(ring, more.id));
 	EXPECT_EQ(0, ipc_attach(ring, &sub[1], id, IOIPC_SUB_BOTH));
 	ring_close(&other);
+}
+
+/* The kernel's own limit of files, which root passes. */
+#define FILE_MAX	"/proc/sys/fs/file-max"
+
+TEST_F(ring, files_of_all)
+{
+	char before[32] = "";
+	struct gate ready, go;
+	struct sub sub;
+	pid_t pid;
+	__u32 id;
+	int fd;
+
+	ASSERT_EQ(0, gate_init(&ready));
+	ASSERT_EQ(0, gate_init(&go));
+	ASSERT_EQ(0, create(&self->ring, &id));
+	fd = open(FILE_MAX, O_RDONLY);
+	ASSERT_LE(0, fd);
+	ASSERT_LT(0, read(fd, before, sizeof(before) - 1));
+	close(fd);
+	pid = child_start();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct ring ring;
+		int fds;
+
+		ASSERT_EQ(0, become(USER, USER));
+		ASSERT_EQ(0, ring_open(&ring, variant->setup));
+		fds = count_fds();
+		gate_open(&ready);
+		ASSERT_EQ(0, gate_wait(&go));
+		EXPECT_EQ(-ENFILE, ipc_attach(&ring, &sub, id, IOIPC_SUB_BOTH));
+		gate_open(&ready);
+		ASSERT_EQ(0, gate_wait(&go));
+		EXPECT_EQ(fds, count_fds());
+		EXPECT_EQ(0, ipc_attach(&ring, &sub, id, IOIPC_SUB_BOTH));
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(0, gate_wait(&ready));
+	ASSERT_EQ(0, write_file(FILE_MAX, "1"));
+	gate_open(&go);
+	EXPECT_EQ(0, gate_wait(&ready));
+	ASSERT_EQ(0, write_file(FILE_MAX, before));
+	/* Nothing of it is attached. */
+	EXPECT_EQ(0, ipc_attach(&self->ring, &sub, id, IOIPC_SUB_RECV));
+	EXPECT_EQ(1, fdinfo_value(sub.fd, "ipc-subscribers"));
+	gate_open(&go);
+	EXPECT_EQ(0, child_wait(pid));
 }
 
 TEST_HARNESS_MAIN
