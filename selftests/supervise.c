@@ -368,7 +368,7 @@ static void run(char **argv, unsigned int seconds)
 		copy = copy_of(argv[0]);
 		play_role();
 		fexecve(copy, argv, environ);
-		fprintf(stderr, "# cannot be run from memory: %s\n",
+		fprintf(stderr, "# no program in memory: %s\n",
 			strerror(errno));
 		_exit(127);
 	}

@@ -191,7 +191,7 @@ FIXTURE_SETUP(program)
 	ASSERT_LT(0, len);
 	self->supervise[len] = 0;
 	strcat(dirname(self->supervise), "/supervise");
-	strcpy(self->home, "/tmp/ipc-home.XXXXXX");
+	snprintf(self->home, sizeof(self->home), "/tmp/ipc-home.XXXXXX");
 	ASSERT_NE(NULL, mkdtemp(self->home));
 	snprintf(self->shell, sizeof(self->shell), "%s/sh", self->home);
 	pid = child_start();

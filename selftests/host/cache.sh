@@ -3,6 +3,7 @@
 # cache.sh: what is made and fetched once is there whole or not at all, and what
 # stands in the way is said in one clear line. All of it in a cache of its own,
 # with programs in PATH that fail: nothing is fetched here.
+# shellcheck disable=SC2016 # what is quoted is for other shells
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/lib.sh"

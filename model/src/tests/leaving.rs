@@ -5,7 +5,7 @@
 use crate::{
     delivery::Mode,
     task::{self, Receive, Send},
-    tests::{explore, explore_weak, record, wait_for_room},
+    tests::{explore, explore_weak, wait_for_room},
 };
 use checker::{
     thread,
@@ -111,7 +111,7 @@ fn room_behind_the_last_receiver_is_for_all() {
         let armed = send.arm();
 
         leaves.detach();
-        claim.publish(&record(1, leaves.member.id));
+        claim.publish(&super::record(1, leaves.member.id));
         channel.published(position, leaves.member.id);
         assert_eq!(send.wake(armed), Ok(()));
     });
