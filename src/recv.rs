@@ -293,22 +293,15 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
 
     #[inline(always)]
     fn received(self, Received { bytes, cqe_flags }: Received) -> Outcome {
-        // Whoever polls does not come again to find nothing, nor does who has left.
+        // Whoever polls does not come again to find nothing.
         self.channel()
-            .room_made(1, || self.has_left() || self.look().is_none());
+            .room_made(1, self.member(), || self.look().is_none());
         self.req.complete(Ok(bytes), cqe_flags)
-    }
-
-    /// Asked past the barrier in [`Channel::room_made`]: who leaves looks, past one of its own,
-    /// whether there is room, and sees that of this message if it is not seen here to have left.
-    /// litmus: left-room
-    fn has_left(self) -> bool {
-        self.member().is_detached()
     }
 
     #[inline(always)]
     fn nothing(self) -> Outcome {
-        self.channel().room_made(0, || true);
+        self.channel().room_made(0, self.member(), || true);
         if self.command().waits() && !self.are_too_many() {
             Outcome::WAIT
         } else {
@@ -357,7 +350,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             .unwrap_or_else(|error| Some(self.req.complete(Err(error), 0)));
 
         // Once for all of them.
-        self.tell_of_room(|| outcome.is_some() || self.has_left());
+        self.tell_of_room(|| outcome.is_some());
         outcome.unwrap_or(Outcome::later(flags))
     }
 
@@ -365,7 +358,8 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
     /// [`Channel::room_made`].
     #[inline(always)]
     fn tell_of_room(self, idle: impl FnOnce() -> bool) {
-        self.channel().room_made(self.command().untold.take(), idle);
+        self.channel()
+            .room_made(self.command().untold.take(), self.member(), idle);
     }
 
     /// Nothing where it is others' turn.

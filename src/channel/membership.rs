@@ -101,7 +101,7 @@ impl Channel {
         member.sends.close(|by| self.count_waiting_sends(by));
         member.wake_for_end();
         // What waited for it need not be held any longer.
-        self.room_made(1, || true);
+        self.room_made(1, member, || true);
     }
 }
 

@@ -193,13 +193,15 @@ impl Channel {
         self.ring.room() != 0 || self.room_for_senders(&self.members.lock()) != 0
     }
 
-    /// Wakes senders if there is room for them; called when `messages` have been received.
+    /// Wakes senders if there is room for them; called when `messages` have been received by
+    /// `member`.
     ///
     /// Waiting sends are woken when a quarter of the ring is free, or so much has been received
     /// (others may have been faster), or, if the receiver is `idle`, for any room: there is nothing
-    /// more for it, and it may not come again before something is sent.
+    /// more for it, and it may not come again before something is sent. Nor does it come again when
+    /// it has left meanwhile.
     #[inline(always)]
-    pub(crate) fn room_made(&self, messages: u32, idle: impl FnOnce() -> bool) {
+    pub(crate) fn room_made(&self, messages: u32, member: &Member, idle: impl FnOnce() -> bool) {
         if messages != 0 {
             // Pairs with the barrier in `sleep_for_room()`, litmus: room. Without messages: whoever
             // has fallen asleep just now has looked, and this receiver has changed nothing.
@@ -208,7 +210,7 @@ impl Channel {
         if self.asleep.anybody() {
             if self.asleep.any_sender() {
                 self.received.add(messages as i32);
-                self.wake_senders(idle());
+                self.wake_senders_behind(member, idle());
             }
             if messages != 0 {
                 // At the end some wait because what has been taken might come back. Whoever is seen
@@ -219,6 +221,14 @@ impl Channel {
                 }
             }
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_senders_behind(&self, receiver: &Member, idle: bool) {
+        // Asked past the barrier: who leaves looks, past one of its own, whether there is room, and
+        // sees that of this message if it is not seen here to have left. litmus: left-room
+        self.wake_senders(idle || receiver.is_detached());
     }
 
     #[cold]
