@@ -80,18 +80,23 @@ as_root() {
 		"$@"
 	else
 		# Of the environment sudo keeps next to nothing.
-		local proxies
-		mapfile -t proxies < <(proxies)
-		sudo -- env "${proxies[@]}" "$@"
+		local exported
+		exported "$PROXIES"
+		sudo -- env "${exported[@]}" "$@"
 	fi
 }
 
-# What programs are told of the way to the network, NAME=VALUE a line.
-proxies() {
+# What programs are told of the way to the network.
+PROXIES='(https?|ftp|all|no)_proxy'
+
+# exported REGEX: what there is in the environment under such names, of any case:
+# NAME=VALUE each, in the array of this function's name.
+exported() {
 	local name
+	exported=()
 	while IFS= read -r name; do
-		printf '%s=%s\n' "$name" "${!name}"
-	done < <(compgen -e | grep -iE '^(https?|ftp|all|no)_proxy$')
+		exported+=("$name=${!name}")
+	done < <(compgen -e | grep -iE "^($1)\$")
 }
 
 # with_lock NAME CMD...: run CMD while no other run holds the lock NAME.
@@ -131,7 +136,7 @@ remove_tree() {
 # here, but a kernel build knows its own path.)
 make_once() {
 	local dir=$1
-	if [[ ! -e $dir.ok || ! -d $dir ]]; then
+	if ! is_made "$dir"; then
 		mkdir -p "${dir%/*}"
 		with_lock "${dir##*/}" make_once_locked "$@"
 	fi
@@ -139,11 +144,15 @@ make_once() {
 	touch -c "$dir.ok" 2>/dev/null || true
 }
 
+is_made() {
+	[[ -e $1.ok && -d $1 ]]
+}
+
 make_once_locked() {
 	local dir=$1 func=$2
 	shift 2
 	# Somebody else may have made it while we waited for the lock.
-	[[ ! -e $dir.ok || ! -d $dir ]] || return 0
+	! is_made "$dir" || return 0
 	rm -f -- "$dir.ok"
 	remove_tree "$dir"
 	mkdir "$dir"

@@ -74,22 +74,25 @@ static int outcome(int ret, int success, int failure, int what)
 	return ret == failure ? 0 : BROKEN;
 }
 
+static int try_attach(struct ring *ring, __u32 id, __u32 flags, int what)
+{
+	struct sub sub;
+	int ret = ipc_attach(ring, &sub, id, flags);
+
+	if (!ret)
+		ipc_detach(ring, sub.id);
+	return outcome(ret, 0, -EACCES, what);
+}
+
 /* The one that ends the channel comes last. */
 static int try_all(struct ring *ring, struct channel *channel)
 {
 	struct rlimit none = {};
-	struct sub sub;
 	int may, ret;
 	__u32 own;
 
-	may = outcome(ipc_attach(ring, &sub, channel->id, IOIPC_SUB_RECV), 0,
-		      -EACCES, RECEIVE);
-	if (may)
-		ipc_detach(ring, sub.id);
-	ret = ipc_attach(ring, &sub, channel->id, IOIPC_SUB_SEND);
-	may |= outcome(ret, 0, -EACCES, SEND);
-	if (!ret)
-		ipc_detach(ring, sub.id);
+	may = try_attach(ring, channel->id, IOIPC_SUB_RECV, RECEIVE);
+	may |= try_attach(ring, channel->id, IOIPC_SUB_SEND, SEND);
 	may |= outcome(ipc_send_u32(ring, channel->id, 1), 4, -EACCES,
 		       BARE_SEND);
 	ret = ioctl(channel->sub.fd, IOIPC_IOC_SET_MODE, 0600) ? -errno : 0;

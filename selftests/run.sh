@@ -66,7 +66,8 @@ excuses() {
 }
 
 # run_one PROGRAM SECONDS LABEL [ROLE [OPTION...]]: of that time kernels with checks
-# get more. No role, or an empty one, is root. Options are the harness's: -t TEST for that one only, -T TEST for all but it.
+# get more. No role, or an empty one, is root. Options are the harness's: -t TEST for
+# that one only, -T TEST for all but it.
 run_one() {
 	program=$1
 	limit=$(($2 * slowness))
@@ -114,6 +115,17 @@ run_without_rights() {
 	shift
 	run_one "$tested" 120 "$tested as a user" user "$@"
 	run_one "$tested" 120 "$tested as root of a container" container "$@"
+}
+
+# run_parted PROGRAM TEST...: these need root, to be others or to have much; all
+# others run without rights.
+run_parted() {
+	parted=$1
+	shift
+	# shellcheck disable=SC2046 # names of tests
+	run_one "$parted" 120 "$parted" '' $(printf -- '-t %s ' "$@")
+	# shellcheck disable=SC2046
+	run_without_rights "$parted" $(printf -- '-T %s ' "$@")
 }
 
 loaded() {
@@ -250,21 +262,13 @@ for test in $tests; do
 	# Those that try what is forbidden, or have others wait for them.
 	buffers | cancel | fault | flags | mmap | params)
 		run_without_rights "$test" ;;
-	# Where some need root, to be others or to have much.
-	late)	run_one late 120 late '' -t send_when_the_mode_has_changed \
-			-t receive_when_the_mode_has_changed -t attach_when_the_mode_has_changed
-		run_without_rights late -T send_when_the_mode_has_changed \
-			-T receive_when_the_mode_has_changed -T attach_when_the_mode_has_changed
-		;;
-	lifetime) run_one lifetime 120 lifetime '' -t thousand_channels
-		run_without_rights lifetime -T thousand_channels
-		;;
+	late)	run_parted late send_when_the_mode_has_changed \
+			receive_when_the_mode_has_changed attach_when_the_mode_has_changed ;;
+	lifetime)	run_parted lifetime thousand_channels ;;
+	send_wait)	run_parted send_wait one_user_does_not_crowd_the_door ;;
 	presence) run_one presence 120 presence
 		run_without_rights presence -t who_does_not_read -t visitors \
 			-t can_be_detached_when_told
-		;;
-	send_wait) run_one send_wait 120 send_wait '' -t one_user_does_not_crowd_the_door
-		run_without_rights send_wait -T one_user_does_not_crowd_the_door
 		;;
 	fail_*)	run_one "$test" 360 "$test" ;;
 	stress_wait)	run_stress ;;

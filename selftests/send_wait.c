@@ -844,21 +844,11 @@ TEST_F(pair, stopped_sender_stops_nobody)
  */
 static int crowd_the_door(unsigned int setup, uid_t uid, __u32 id)
 {
-	enum { BATCH = 32, MOST = 2048 };
-	struct io_uring_cqe cqe;
-	__u32 value = 0;
 	struct ring ring;
-	int i, n, ret;
+	int ret;
 
 	ret = become(uid, uid) ?: ring_open(&ring, setup);
-	for (n = 0; !ret && n < MOST; n += BATCH) {
-		for (i = 0; i < BATCH; i++)
-			send_value(&ring, id, &value, IOIPC_SEND_WAIT);
-		ret = ring_submit(&ring);
-		if (ring_cqe(&ring, &cqe))
-			return cqe.res == -ENOBUFS ? n : -EPROTO;
-	}
-	return ret ?: -EOVERFLOW;
+	return ret ?: ipc_crowd(&ring, id);
 }
 
 /* Who may send keeps nobody else from waiting, where all share a place. */

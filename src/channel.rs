@@ -242,7 +242,7 @@ impl Channel {
         // the end. litmus: last-claim
         members.revoke_sends();
         // Release: pairs with the acquire in `is_destroyed()`. litmus: destroyed, last-claim
-        // Under the lock, as those are who fall asleep: litmus: granted, taken-end
+        // Under the lock, as those are who fall asleep. litmus: granted, taken-end
         self.destroyed.store_release(1);
         // Whoever has not seen it yet is queued, and is woken. litmus: end
         members.wake_for_end(&self.asleep);

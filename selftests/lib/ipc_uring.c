@@ -480,6 +480,24 @@ int ipc_recv(struct ring *ring, __u32 id, void *buf, __u32 len)
 	return ipc_recv_flags(ring, id, buf, len, 0);
 }
 
+int ipc_crowd(struct ring *ring, __u32 channel)
+{
+	enum { BATCH = 32, MOST = 2048 };
+	static const __u32 value;
+	struct io_uring_cqe cqe;
+	int i, n, ret = 0;
+
+	for (n = 0; !ret && n < MOST; n += BATCH) {
+		for (i = 0; i < BATCH; i++)
+			prep_send(ring, channel, &value, 4, 0, 0)->ioprio =
+				IOIPC_SEND_WAIT;
+		ret = ring_submit(ring);
+		if (ring_cqe(ring, &cqe))
+			return cqe.res == -ENOBUFS ? n : -EPROTO;
+	}
+	return ret ?: -EOVERFLOW;
+}
+
 int ipc_send_u32(struct ring *ring, __u32 id, __u32 value)
 {
 	return ipc_send(ring, id, &value, sizeof(value), 0);

@@ -137,6 +137,12 @@ int ipc_recv(struct ring *ring, __u32 id, void *buf, __u32 len);
 int ipc_recv_flags(struct ring *ring, __u32 id, void *buf, __u32 len,
 		   __u16 flags);
 
+/*
+ * Have sends by a full channel's id wait, as many as may: how many, or -errno. They
+ * are left waiting.
+ */
+int ipc_crowd(struct ring *ring, __u32 channel);
+
 /* A number as a message, where the content only has to be told apart. */
 int ipc_send_u32(struct ring *ring, __u32 id, __u32 value);
 
