@@ -5,7 +5,7 @@
 //! All figures are nanoseconds for one request or message.
 
 use crate::channel::{Channel, Subscriber};
-use crate::clock::{now_ns, settle};
+use crate::clock::{now_ns, settle, timed};
 use crate::multishot::Multishot;
 use crate::outbox::Outbox;
 use crate::payload;
@@ -82,22 +82,22 @@ impl Part {
     /// Runs the same batch again and again, as many requests as a channel has
     /// entries; each has to give `expected`.
     fn repeat(&self, ring: &mut Ring, batch: &[squeue::Entry], expected: i32) -> Result<u64> {
-        let start = now_ns();
-
-        for _ in 0..self.entries / batch.len() {
-            // SAFETY: the callers' requests use memory that stays.
-            unsafe {
-                ring.run(batch, |done| {
-                    ensure!(
-                        done.result() == expected,
-                        "result {}, expected {expected}",
-                        done.result()
-                    );
-                    Ok(())
-                })
-            }?;
-        }
-        Ok(now_ns() - start)
+        timed(|| {
+            for _ in 0..self.entries / batch.len() {
+                // SAFETY: the callers' requests use memory that stays.
+                unsafe {
+                    ring.run(batch, |done| {
+                        ensure!(
+                            done.result() == expected,
+                            "result {}, expected {expected}",
+                            done.result()
+                        );
+                        Ok(())
+                    })
+                }?;
+            }
+            Ok(())
+        })
     }
 
     /// Measures one kind of request.
@@ -164,12 +164,13 @@ impl Part {
         self.rounds(|| {
             self.repeat(&mut to, &batch, self.size as i32)?;
             taken.clear();
-            let start = now_ns();
-            while taken.len() < self.entries {
-                multishot.wait()?;
-                multishot.reap(|id, message| taken.push((id, message.len())))?;
-            }
-            let time = now_ns() - start;
+            let time = timed(|| {
+                while taken.len() < self.entries {
+                    multishot.wait()?;
+                    multishot.reap(|id, message| taken.push((id, message.len())))?;
+                }
+                Ok(())
+            })?;
 
             ensure!(taken.len() == self.entries, "received too much");
             for (index, &(id, len)) in taken.iter().enumerate() {

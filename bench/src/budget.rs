@@ -12,9 +12,9 @@ use anyhow::Result;
 use io_uring_ipc::{abi, Kind, Setup};
 
 /// Bytes of the messages that budgets are about.
-const SIZE: usize = 64;
+pub const SIZE: usize = 64;
 /// Messages sent together.
-const BATCH: usize = 16;
+pub const BATCH: usize = 16;
 /// Receivers of a broadcast, workers of a multicast.
 const MANY: usize = 16;
 /// Subscribers that must not slow a sender down.
@@ -118,6 +118,28 @@ impl std::fmt::Display for Budget {
     }
 }
 
+/// What budgets about one kind of request measure.
+pub fn part() -> Part {
+    Part {
+        size: SIZE,
+        batch: BATCH,
+        setup: SETUP,
+        entries: 1024,
+        rounds: 5,
+    }
+}
+
+/// What budgets about messages between processes measure.
+pub fn work(fanout: Fanout, size: usize, receivers: usize, batch: usize) -> Work {
+    Work {
+        fanout,
+        size,
+        receivers,
+        batch,
+        setup: SETUP,
+    }
+}
+
 /// All checks, told one by one to `report`.
 pub struct Check<'a> {
     report: &'a mut dyn FnMut(&Budget),
@@ -187,29 +209,13 @@ impl<'a> Check<'a> {
         self.budgets.push(budget);
     }
 
-    fn part() -> Part {
-        Part {
-            size: SIZE,
-            batch: BATCH,
-            setup: SETUP,
-            entries: 1024,
-            rounds: 5,
-        }
-    }
-
     fn nop() -> Result<f64> {
-        Ok(Self::part().nop()?.median)
+        Ok(part().nop()?.median)
     }
 
     /// All sides together, for a message.
     fn flood(&self, way: Way, fanout: Fanout, size: usize, receivers: usize) -> Result<f64> {
-        let work = Work {
-            fanout,
-            size,
-            receivers,
-            batch: BATCH,
-            setup: SETUP,
-        };
+        let work = work(fanout, size, receivers, BATCH);
         let effort = Effort {
             rounds: 3,
             round_ns: 40_000_000,
@@ -220,8 +226,8 @@ impl<'a> Check<'a> {
 
     fn rfc(&mut self) -> Result<()> {
         let nop = Self::nop()?;
-        let send = Self::part().send(Kind::Unicast, 1, 0)?.median;
-        let empty = Self::part().empty_receive()?.median;
+        let send = part().send(Kind::Unicast, 1, 0)?.median;
+        let empty = part().empty_receive()?.median;
 
         let against = "NOP, batch 16";
 
@@ -239,8 +245,8 @@ impl<'a> Check<'a> {
 
     fn alone(&mut self) -> Result<()> {
         let nop = Self::nop()?;
-        let send = Self::part().send(Kind::Unicast, 1, abi::SEND_WAIT)?.median;
-        let drain = Self::part().multishot_drain()?.median;
+        let send = part().send(Kind::Unicast, 1, abi::SEND_WAIT)?.median;
+        let drain = part().multishot_drain()?.median;
 
         let against = "NOP, batch 16";
 
@@ -272,13 +278,7 @@ impl<'a> Check<'a> {
     }
 
     fn ping_pong(&mut self) -> Result<()> {
-        let work = Work {
-            fanout: Fanout::One,
-            size: SIZE,
-            receivers: 1,
-            batch: 1,
-            setup: SETUP,
-        };
+        let work = work(Fanout::One, SIZE, 1, 1);
         let trips =
             |way| Ok::<_, anyhow::Error>(ping_pong(way, &work, &self.place, 1500, false)?.mean);
         let ours = trips(Way::IpcWait)?;
@@ -340,7 +340,7 @@ impl<'a> Check<'a> {
         for kind in [Kind::Unicast, Kind::Broadcast] {
             let part = Part {
                 rounds: 3,
-                ..Self::part()
+                ..part()
             };
             let one = part.send(kind, 1, abi::SEND_WAIT)?.median;
             let crowd = part.send(kind, CROWD, abi::SEND_WAIT)?.median;
@@ -352,7 +352,7 @@ impl<'a> Check<'a> {
     }
 
     fn busy(&mut self) -> Result<()> {
-        let [idle, woken] = Self::part().wakeups_of_the_busy()?;
+        let [idle, woken] = part().wakeups_of_the_busy()?;
 
         for (what, wakeups) in [
             ("wake-ups of a receiver that does not wait", idle),

@@ -2,6 +2,8 @@
 
 //! What time is measured in.
 
+use crate::mark;
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 /// What a nanosecond of `CLOCK_MONOTONIC` stands for on this machine.
@@ -43,6 +45,16 @@ pub fn now_ns() -> u64 {
     // SAFETY: `now` is there for it to be written.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// What `work` takes, in nanoseconds. It is what is between two marks, too.
+pub fn timed(work: impl FnOnce() -> Result<()>) -> Result<u64> {
+    let start = now_ns();
+
+    mark::begin();
+    let result = work();
+    mark::end();
+    result.map(|()| now_ns() - start)
 }
 
 /// Sleeps for so many microseconds.

@@ -5,6 +5,7 @@
 use crate::board::Board;
 use crate::clock::{now_ns, sleep_us};
 use crate::cpu::Placement;
+use crate::mark;
 use crate::outbox::Outbox;
 use crate::payload;
 use crate::processes::Processes;
@@ -161,6 +162,9 @@ impl Rounds<'_> {
         self.board.begin(last, whole);
         sleep_us(SETTLE_US);
         let start = now_ns();
+        if !whole {
+            mark::begin();
+        }
         while self.sent < last {
             if whole {
                 self.outbox.fill(self.sent);
@@ -172,6 +176,9 @@ impl Rounds<'_> {
         }
         let sent = now_ns();
         let end = self.board.wait_end();
+        if !whole {
+            mark::end();
+        }
 
         Ok((sent - start, end.saturating_sub(start)))
     }

@@ -10,9 +10,11 @@ mod clock;
 mod cpu;
 mod crowd;
 mod flood;
+mod functions;
 mod latency;
 mod locked;
 mod machine;
+mod mark;
 mod multishot;
 mod outbox;
 mod payload;
@@ -79,6 +81,12 @@ enum Command {
         /// On any clock: then the figures mean little.
         #[arg(long)]
         any_clock: bool,
+    },
+    /// Count the instructions of each function that a request goes through: what
+    /// QEMU's plugin counts, which bench/count is.
+    Functions {
+        /// Where the plugin puts them.
+        counts: PathBuf,
     },
     /// Measure everything and write results.json, results.md and pictures.
     Run(Run),
@@ -346,6 +354,7 @@ fn run(command: Command) -> Result<bool> {
     match command {
         Command::Check { abi, any_clock } => check(abi, any_clock),
         Command::Locked { any_clock } => locked(any_clock),
+        Command::Functions { counts } => functions(&counts),
         Command::Run(run) => run.run(),
         Command::Report { results, out } => {
             let mut all: Option<Results> = None;
@@ -443,6 +452,13 @@ fn locked(any_clock: bool) -> Result<bool> {
     print!("{}", Machine::here().describe("# "));
     println!("# figures: {} of a whole system call", clock.unit());
     locked::measure()?;
+    Ok(true)
+}
+
+fn functions(counts: &Path) -> Result<bool> {
+    need_clock(false)?;
+    eprint!("{}", Machine::here().describe("# "));
+    print!("{}", functions::Table::measure(counts)?);
     Ok(true)
 }
 

@@ -5,6 +5,7 @@
 use crate::board::Board;
 use crate::clock::{now_ns, sleep_us};
 use crate::cpu::Placement;
+use crate::mark;
 use crate::outbox::Outbox;
 use crate::payload;
 use crate::processes::Processes;
@@ -94,8 +95,10 @@ pub fn ping_pong(
                 WARM_UP => {
                     begin(timed);
                     begun = now_ns();
+                    mark::begin();
                 }
                 _ if number == timed => {
+                    mark::end();
                     samples[0].store(now_ns() - begun, Ordering::Relaxed);
                     begin(last);
                 }
