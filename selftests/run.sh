@@ -22,7 +22,7 @@ dir=$(cd "$dir" && pwd) || exit 2
 
 all="supervision abi abi_kernel params basic names rights capability passed mode expel revoke
 identity delivery lossy presence lifetime mmap poll fault late
-account rfc wait multishot buffers send_wait cancel handon flags fail_calls
+account rfc wait multishot layouts buffers send_wait cancel handon flags fail_calls
 fail_requests stress_wait unload leak limits kunit wrap"
 tests=${*:-$all}
 
@@ -257,7 +257,7 @@ for test in $tests; do
 	limits)	run_limits ;;
 	unload)	run_reloading unload $((120 + ${IOIPC_CYCLES:-15} * 3)) ;;
 	leak)	run_reloading leak 120 ;;
-	basic | delivery | handon | multishot | poll | wait)
+	basic | delivery | handon | layouts | multishot | poll | wait)
 		run_one "$test" 120 "$test as a user" user ;;
 	# Those that try what is forbidden, or have others wait for them.
 	buffers | cancel | fault | flags | mmap | params)

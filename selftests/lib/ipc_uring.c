@@ -15,6 +15,8 @@
 #include "ipc_uring.h"
 #include "process.h"
 
+#define RESIZE_RINGS	33	/* IORING_REGISTER_RESIZE_RINGS, of 6.13 */
+
 static int enter(struct ring *ring, unsigned int submit, unsigned int wait,
 		 unsigned int flags)
 {
@@ -27,16 +29,65 @@ static int enter(struct ring *ring, unsigned int submit, unsigned int wait,
 	return ret < 0 ? -errno : ret;
 }
 
+static int map_rings(struct ring *ring, const struct io_uring_params *p)
+{
+	size_t sq_size = 0, cq_size;
+	unsigned int *array;
+	unsigned int i;
+	int ret;
+
+	if (!(ring->setup & IORING_SETUP_NO_SQARRAY))
+		sq_size = p->sq_off.array + p->sq_entries * sizeof(*array);
+	cq_size = p->cq_off.cqes + (p->cq_entries * sizeof(*ring->cqes)
+				    << ring->cqe_shift);
+	ring->map_size = sq_size > cq_size ? sq_size : cq_size;
+	ring->map = mmap(NULL, ring->map_size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_POPULATE, ring->fd,
+			 IORING_OFF_SQ_RING);
+	if (ring->map == MAP_FAILED)
+		return -errno;
+	ring->sqes_size = p->sq_entries * sizeof(*ring->sqes) << ring->sqe_shift;
+	ring->sqes = mmap(NULL, ring->sqes_size, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_SQES);
+	if (ring->sqes == MAP_FAILED) {
+		ret = -errno;
+		munmap(ring->map, ring->map_size);
+		return ret;
+	}
+
+	ring->sq_entries = p->sq_entries;
+	ring->sq_head = ring->map + p->sq_off.head;
+	ring->sq_tail = ring->map + p->sq_off.tail;
+	ring->sq_flags = ring->map + p->sq_off.flags;
+	ring->sq_mask = p->sq_entries - 1;
+	ring->cq_head = ring->map + p->cq_off.head;
+	ring->cq_tail = ring->map + p->cq_off.tail;
+	ring->cq_mask = p->cq_entries - 1;
+	ring->cqes = ring->map + p->cq_off.cqes;
+	if (!sq_size)
+		return 0;
+	array = ring->map + p->sq_off.array;
+	for (i = 0; i < p->sq_entries; i++)
+		array[i] = i;
+	return 0;
+}
+
+static void unmap_rings(struct ring *ring)
+{
+	munmap(ring->sqes, ring->sqes_size);
+	munmap(ring->map, ring->map_size);
+	ring->map = NULL;
+}
+
 static int open_with(struct ring *ring, struct io_uring_params p,
 		     unsigned int sq)
 {
-	unsigned int *array;
-	size_t sq_size, cq_size;
-	unsigned int i;
 	int ret;
 
 	memset(ring, 0, sizeof(*ring));
 	ring->setup = p.flags;
+	ring->sqe_shift = !!(p.flags & IORING_SETUP_SQE128);
+	ring->cqe_shift = !!(p.flags & IORING_SETUP_CQE32);
 	if (p.flags & IORING_SETUP_SQPOLL)
 		p.sq_thread_idle = 5;
 	if (p.cq_entries)
@@ -44,43 +95,9 @@ static int open_with(struct ring *ring, struct io_uring_params p,
 	ring->fd = syscall(__NR_io_uring_setup, sq, &p);
 	if (ring->fd < 0)
 		return -errno;
-	ring->sq_entries = p.sq_entries;
-
-	sq_size = p.sq_off.array + p.sq_entries * sizeof(__u32);
-	cq_size = p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe);
-	ring->map_size = sq_size > cq_size ? sq_size : cq_size;
-	ring->map = mmap(NULL, ring->map_size, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_POPULATE, ring->fd,
-			 IORING_OFF_SQ_RING);
-	if (ring->map == MAP_FAILED)
-		goto err_close;
-	ring->sqes = mmap(NULL, p.sq_entries * sizeof(*ring->sqes),
-			  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-			  ring->fd, IORING_OFF_SQES);
-	if (ring->sqes == MAP_FAILED)
-		goto err_unmap;
-
-	ring->sq_head = ring->map + p.sq_off.head;
-	ring->sq_tail = ring->map + p.sq_off.tail;
-	ring->sq_flags = ring->map + p.sq_off.flags;
-	ring->sq_mask = p.sq_entries - 1;
-	ring->cq_head = ring->map + p.cq_off.head;
-	ring->cq_tail = ring->map + p.cq_off.tail;
-	ring->cq_mask = p.cq_entries - 1;
-	ring->cqes = ring->map + p.cq_off.cqes;
-	array = ring->map + p.sq_off.array;
-	for (i = 0; i < p.sq_entries; i++)
-		array[i] = i;
-	return 0;
-
-err_unmap:
-	ret = -errno;
-	munmap(ring->map, ring->map_size);
-	close(ring->fd);
-	return ret;
-err_close:
-	ret = -errno;
-	close(ring->fd);
+	ret = map_rings(ring, &p);
+	if (ret)
+		close(ring->fd);
 	return ret;
 }
 
@@ -107,12 +124,26 @@ int ring_open(struct ring *ring, unsigned int setup)
 	return ring_open_sized(ring, setup, RING_ENTRIES, 0);
 }
 
+int ring_resize(struct ring *ring, unsigned int sq, unsigned int cq)
+{
+	struct io_uring_params p = {
+		.flags = IORING_SETUP_CQSIZE,
+		.sq_entries = sq,
+		.cq_entries = cq,
+	};
+	int ret = ipc_register(ring, RESIZE_RINGS, &p, 1);
+
+	if (ret)
+		return ret;
+	unmap_rings(ring);
+	return map_rings(ring, &p);
+}
+
 void ring_close(struct ring *ring)
 {
 	if (!ring->map)
 		return;
-	munmap(ring->sqes, ring->sq_entries * sizeof(*ring->sqes));
-	munmap(ring->map, ring->map_size);
+	unmap_rings(ring);
 	close(ring->fd);
 	memset(ring, 0, sizeof(*ring));
 	ring->fd = -1;
@@ -128,9 +159,9 @@ struct io_uring_sqe *ring_sqe(struct ring *ring)
 	while (ring->tail - __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE) >=
 	       ring->sq_entries)
 		;
-	sqe = &ring->sqes[ring->tail++ & ring->sq_mask];
+	sqe = &ring->sqes[(ring->tail++ & ring->sq_mask) << ring->sqe_shift];
 	ring->queued++;
-	memset(sqe, 0, sizeof(*sqe));
+	memset(sqe, 0, sizeof(*sqe) << ring->sqe_shift);
 	return sqe;
 }
 
@@ -260,14 +291,33 @@ bool ring_quiet(struct ring *ring, unsigned int ms)
 	return ring_enter_timeout(ring, 1, ms) == -ETIME;
 }
 
+const struct io_uring_cqe *ring_peek(struct ring *ring)
+{
+	const struct io_uring_cqe *cqe;
+
+	while (cq_ready(ring)) {
+		cqe = &ring->cqes[(*ring->cq_head & ring->cq_mask)
+				  << ring->cqe_shift];
+		/* A long one does not begin in the last place of a queue. */
+		if (!(cqe->flags & IORING_CQE_F_SKIP))
+			return cqe;
+		__atomic_store_n(ring->cq_head, *ring->cq_head + 1,
+				 __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
 bool ring_cqe(struct ring *ring, struct io_uring_cqe *cqe)
 {
-	unsigned int head = *ring->cq_head;
+	const struct io_uring_cqe *next = ring_peek(ring);
+	unsigned int places;
 
-	if (!cq_ready(ring))
+	if (!next)
 		return false;
-	*cqe = ring->cqes[head & ring->cq_mask];
-	__atomic_store_n(ring->cq_head, head + 1, __ATOMIC_RELEASE);
+	*cqe = *next;
+	places = next->flags & IORING_CQE_F_32 ? 2 : 1;
+	__atomic_store_n(ring->cq_head, *ring->cq_head + places,
+			 __ATOMIC_RELEASE);
 	return true;
 }
 

@@ -12,6 +12,16 @@
 #include <stddef.h>
 #include <linux/io_uring.h>
 
+/* What is younger than the headers that this may be compiled with. */
+#ifndef IORING_SETUP_CQE_MIXED
+#define IORING_SETUP_CQE_MIXED	(1U << 18)
+#define IORING_CQE_F_SKIP	(1U << 5)
+#define IORING_CQE_F_32		(1U << 15)
+#endif
+#ifndef IORING_SETUP_SQE_MIXED
+#define IORING_SETUP_SQE_MIXED	(1U << 19)
+#endif
+
 struct io_uring_ipc_channel_create;
 struct io_uring_ipc_channel_attach;
 
@@ -31,6 +41,8 @@ struct ring {
 	unsigned int tail;		/* ours; published by ring_enter() */
 	unsigned int sq_mask;
 	unsigned int cq_mask;
+	unsigned int sqe_shift;		/* entries twice as long have 1 */
+	unsigned int cqe_shift;
 	unsigned int *sq_head;
 	unsigned int *sq_tail;
 	unsigned int *sq_flags;
@@ -40,6 +52,7 @@ struct ring {
 	struct io_uring_sqe *sqes;
 	void *map;
 	size_t map_size;
+	size_t sqes_size;
 };
 
 /* Calls that can fail return 0 or -errno. */
@@ -51,6 +64,9 @@ int ring_open_sized(struct ring *ring, unsigned int setup, unsigned int sq,
 
 /* With the polling thread of another ring, which is SQPOLL and this process'. */
 int ring_open_sharing(struct ring *ring, const struct ring *other);
+
+/* Give it other sizes, and move what is in its queues. */
+int ring_resize(struct ring *ring, unsigned int sq, unsigned int cq);
 
 /* Drop mappings, then the descriptor: on return the kernel has released it. */
 void ring_close(struct ring *ring);
@@ -75,6 +91,9 @@ int ring_next(struct ring *ring, struct io_uring_cqe *cqe);
 
 /* Submit, and see that there is no completion for so long. */
 bool ring_quiet(struct ring *ring, unsigned int ms);
+
+/* The next completion, where it lies, or NULL. */
+const struct io_uring_cqe *ring_peek(struct ring *ring);
 
 /* Take a completion if there is one. */
 bool ring_cqe(struct ring *ring, struct io_uring_cqe *cqe);
