@@ -181,9 +181,9 @@ TEST_F_TIMEOUT(injection, send_first, LIMIT)
 	unsigned int round, without_table = 0;
 
 	/*
-	 * The table, and its places: in the same round, or it may be one of
-	 * them twice. Which allocation is the n-th depends on what the
-	 * allocator has at hand, so that a round may pass over either.
+	 * The table, and its places. Which allocation is the n-th depends on
+	 * what the allocator has at hand, so that a round may pass over either,
+	 * and two rounds may have had the same.
 	 */
 	for (round = 0; round < 20 && without_table < 2; round++)
 		without_table = send_first_each(_metadata, self,

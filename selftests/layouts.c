@@ -16,7 +16,7 @@
 #define SIZE	64
 #define NOP128	63	/* IORING_OP_NOP128, of 6.19 */
 #define NOP_CQE32	(1U << 5)	/* IORING_NOP_CQE32, of 6.18 */
-#define LARGE	2	/* user_data of completions twice as long */
+#define OTHER	2	/* user_data of what has nothing to do with channels */
 
 FIXTURE(layout)
 {
@@ -101,7 +101,7 @@ static void take(struct __test_metadata *_metadata, struct ring *ring,
 	ASSERT_EQ(0, ring_enter_timeout(ring, 1, PATIENCE_MS));
 	next = ring_peek(ring);
 	ASSERT_NE(NULL, next);
-	if (next->user_data != LARGE) {
+	if (next->user_data != OTHER) {
 		EXPECT_EQ(0U, next->flags & IORING_CQE_F_32);
 		if (ring->setup & IORING_SETUP_CQE32 &&
 		    !(next->flags & IORING_CQE_F_MORE)) {
@@ -137,10 +137,10 @@ static void take_number(struct __test_metadata *_metadata,
 		arm(_metadata, self);
 }
 
-/* All from @first on and before @end, and what else completes, which gives @other. */
+/* All from @first on and before @end, and of what else completes its @res. */
 static void take_numbers(struct __test_metadata *_metadata,
 			 struct layout_data *self, __u32 first, __u32 end,
-			 int other)
+			 __u64 user_data, int res)
 {
 	struct io_uring_cqe cqe;
 
@@ -152,7 +152,8 @@ static void take_numbers(struct __test_metadata *_metadata,
 			continue;
 		}
 		take(_metadata, &self->ring, &cqe);
-		ASSERT_EQ(other, cqe.res);
+		ASSERT_EQ(user_data, cqe.user_data);
+		ASSERT_EQ(res, cqe.res);
 	}
 }
 
@@ -172,12 +173,12 @@ static void prep_large(struct ring *ring)
 	if (ring->setup & IORING_SETUP_SQE_MIXED) {
 		/* It has to be in one piece. */
 		if ((ring->tail & ring->sq_mask) == ring->sq_mask)
-			prep_nop(ring, LARGE);
-		sqe = prep_nop(ring, LARGE);
+			prep_nop(ring, OTHER);
+		sqe = prep_nop(ring, OTHER);
 		sqe->opcode = NOP128;
 		ring_sqe(ring);
 	} else {
-		sqe = prep_nop(ring, LARGE);
+		sqe = prep_nop(ring, OTHER);
 	}
 	if (ring->setup & (IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED)) {
 		sqe->nop_flags = NOP_CQE32;
@@ -195,6 +196,9 @@ TEST_F(layout, one_by_one)
 	struct io_uring_cqe cqe;
 	__u32 i;
 
+	/* From here on what takes two places comes to the last one, too. */
+	prep_nop(&self->ring, OTHER);
+	take(_metadata, &self->ring, &cqe);
 	/* More than the queues hold, past others' requests. */
 	for (i = 0; i < 3 * RING_ENTRIES; i++) {
 		prep_send(&self->ring, self->tx.id, &i, 4, 0, 0);
@@ -236,7 +240,7 @@ TEST_F(layout, waits)
 		IOIPC_SEND_WAIT;
 	ASSERT_TRUE(ring_parks(&self->ring, self->tx.fd, SENDS_WAITING));
 	arm(_metadata, self);
-	take_numbers(_metadata, self, 1, ENTRIES + 2, 4);
+	take_numbers(_metadata, self, 1, ENTRIES + 2, 6, 4);
 }
 
 /* Completions of either length, while a receive stays armed. */
@@ -251,7 +255,7 @@ TEST_F(layout, multishot_among_others)
 		send_numbers(_metadata, self, sent, count);
 		prep_large(&self->ring);
 		ASSERT_EQ(0, ring_submit(&self->ring));
-		take_numbers(_metadata, self, sent, sent + count, 0);
+		take_numbers(_metadata, self, sent, sent + count, OTHER, 0);
 	}
 }
 
@@ -261,6 +265,7 @@ TEST_F(layout, small_queue)
 	enum { TOTAL = 100 };
 	struct buffers buffers;
 	struct io_uring_cqe cqe;
+	unsigned int ends = 0;
 	struct ring small;
 	struct sub sub;
 	__u32 i;
@@ -277,11 +282,13 @@ TEST_F(layout, small_queue)
 		ASSERT_EQ(4, cqe.res);
 		ASSERT_NE(NULL, buffers_at(&buffers, &cqe));
 		ASSERT_EQ(i, *(__u32 *)buffers_at(&buffers, &cqe));
-		if (!(cqe.flags & IORING_CQE_F_MORE))
-			prep_recv_select(&small, sub.id, 1, 0,
-					 IOIPC_RECV_MULTISHOT, 1);
+		if (cqe.flags & IORING_CQE_F_MORE)
+			continue;
+		ends++;
+		prep_recv_select(&small, sub.id, 1, 0, IOIPC_RECV_MULTISHOT, 1);
 	}
 	EXPECT_TRUE(ring_quiet(&small, QUIET_MS));
+	EXPECT_LE(1U, ends);
 	ring_close(&small);
 	buffers_close(&buffers);
 }
@@ -305,12 +312,12 @@ TEST_F(layout, resize)
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		send_numbers(_metadata, self, sent, 10);
 		/* Some have been posted, others wait for the task to do it. */
-		take_numbers(_metadata, self, sent, sent + 5, 0);
+		take_numbers(_metadata, self, sent, sent + 5, OTHER, 0);
 		send_numbers(_metadata, self, sent + 10, 3);
-		prep_nop(&self->ring, LARGE);
+		prep_nop(&self->ring, OTHER);
 		EXPECT_EQ(may ? 0 : -EINVAL,
 			  ring_resize(&self->ring, sizes[i][0], sizes[i][1]));
-		take_numbers(_metadata, self, sent + 5, sent + 13, 0);
+		take_numbers(_metadata, self, sent + 5, sent + 13, OTHER, 0);
 		sent += 13;
 	}
 	prep_cancel(&self->ring, 0, 1, 0, 0, 7);
@@ -344,7 +351,7 @@ TEST_F(layout, resize_with_waits)
 	ASSERT_TRUE(ring_parks(&self->ring, self->tx.fd, SENDS_WAITING));
 	EXPECT_EQ(want, ring_resize(&self->ring, 8, 16));
 	arm(_metadata, self);
-	take_numbers(_metadata, self, 0, ENTRIES + 1, 4);
+	take_numbers(_metadata, self, 0, ENTRIES + 1, 6, 4);
 }
 
 TEST_HARNESS_MAIN

@@ -39,6 +39,11 @@ FIXTURE_VARIANT_ADD(leak, defer)
 	.setup = RING_DEFER,
 };
 
+FIXTURE_VARIANT_ADD(leak, sqpoll)
+{
+	.setup = RING_SQPOLL,
+};
+
 FIXTURE_SETUP(leak)
 {
 	if (module_bytes() == -ENOENT)

@@ -520,6 +520,60 @@ TEST_F(channel, poll_add)
 	}
 }
 
+static void expect_poll(struct __test_metadata *_metadata, struct ring *ring,
+			int fd, __u32 events, int want)
+{
+	struct io_uring_cqe cqe;
+
+	prep_poll(ring, fd, events, 3);
+	ASSERT_EQ(0, ring_next(ring, &cqe));
+	EXPECT_EQ(want, cqe.res);
+	EXPECT_EQ(3, (int)cqe.user_data);
+}
+
+/* It ends at once, again and again, until it is so no more. */
+TEST_F(channel, poll_add_of_what_is_there)
+{
+	struct ring *ring = &self->ring;
+	struct io_uring_cqe cqe;
+	struct ring other;
+	unsigned int i;
+
+	ASSERT_EQ(0, ring_open(&other, variant->setup));
+	for (i = 0; i < CHANNEL_ENTRIES; i++) {
+		expect_poll(_metadata, &other, self->tx.fd, POLLOUT, POLLOUT);
+		ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, i));
+	}
+	prep_poll(&other, self->tx.fd, POLLOUT, 4);
+	EXPECT_TRUE(ring_quiet(&other, QUIET_MS));
+	for (i = 0; i < CHANNEL_ENTRIES; i++) {
+		expect_poll(_metadata, &other, self->rx.fd, POLLIN, POLLIN);
+		ASSERT_EQ(i, ipc_recv_u32(ring, self->rx.id));
+		if (i)
+			continue;
+		/* The one that has waited. */
+		ASSERT_EQ(0, ring_next(&other, &cqe));
+		EXPECT_EQ(POLLOUT, cqe.res);
+		EXPECT_EQ(4, (int)cqe.user_data);
+	}
+	prep_poll(&other, self->rx.fd, POLLIN, 4);
+	EXPECT_TRUE(ring_quiet(&other, QUIET_MS));
+	ASSERT_EQ(4, ipc_send_u32(ring, self->tx.id, i));
+	ASSERT_EQ(0, ring_next(&other, &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	EXPECT_EQ(4, (int)cqe.user_data);
+	ASSERT_EQ(0, ipc_destroy(ring, self->id));
+	for (i = 0; i < 2; i++)
+		expect_poll(_metadata, &other, self->rx.fd, POLLIN,
+			    POLLIN | POLLHUP);
+	ASSERT_EQ(CHANNEL_ENTRIES, ipc_recv_u32(ring, self->rx.id));
+	for (i = 0; i < 2; i++)
+		expect_poll(_metadata, &other, self->rx.fd, POLLIN,
+			    poll_now(self->rx.fd));
+	EXPECT_EQ(POLLHUP, poll_now(self->rx.fd) & POLLHUP);
+	ring_close(&other);
+}
+
 /* It stays, and tells of each burst that comes after a drain. */
 TEST_F(channel, poll_add_multishot)
 {

@@ -302,6 +302,61 @@ TEST_F(ring, multicast_wakes_in_turn)
 	ring_close(&peer);
 }
 
+/* Who does not sleep is not woken, whatever others of the channel do. */
+TEST_F(ring, only_who_sleeps_is_woken)
+{
+	static const struct {
+		__u32 flags;
+		long long wakeups;	/* for a message */
+	} modes[] = {
+		{ 0, 1 }, { IOIPC_F_MULTICAST, 1 }, { IOIPC_F_BROADCAST, 2 },
+	};
+	enum { ASLEEP = 2, MESSAGES = 4 };
+	struct ring *ring = &self->ring, peer;
+	struct sub asleep[ASLEEP], awake, tx;
+	struct io_uring_cqe cqe;
+	__u32 value[ASLEEP], id;
+	long long wakeups;
+	unsigned int m, i, j;
+
+	ASSERT_EQ(0, ring_open(&peer, RING_PLAIN));
+	for (m = 0; m < ARRAY_SIZE(modes); m++) {
+		ASSERT_EQ(0, ipc_create(ring, &id, modes[m].flags, 8, 4));
+		ASSERT_EQ(0, ipc_attach(&peer, &tx, id, IOIPC_SUB_SEND));
+		ASSERT_EQ(0, ipc_attach(&peer, &awake, id, IOIPC_SUB_RECV));
+		for (i = 0; i < ASLEEP; i++) {
+			ASSERT_EQ(0, ipc_attach(ring, &asleep[i], id,
+						IOIPC_SUB_RECV));
+			ASSERT_EQ(0, ipc_park(ring, &asleep[i], &value[i], i));
+		}
+		for (i = 0; i < MESSAGES; i++) {
+			ASSERT_EQ(4, ipc_send_u32(&peer, tx.id, i));
+			for (j = 0; j < modes[m].wakeups; j++) {
+				ASSERT_EQ(0, ring_next(ring, &cqe));
+				ASSERT_EQ(4, cqe.res);
+				ASSERT_GT(ASLEEP, (int)cqe.user_data);
+				EXPECT_EQ(i, value[cqe.user_data]);
+				ASSERT_EQ(0, ipc_park(ring,
+						      &asleep[cqe.user_data],
+						      &value[cqe.user_data],
+						      cqe.user_data));
+			}
+		}
+		EXPECT_EQ(0, fdinfo_value(awake.fd, WAKEUPS));
+		for (i = 0, wakeups = 0; i < ASLEEP; i++)
+			wakeups += fdinfo_value(asleep[i].fd, WAKEUPS);
+		EXPECT_EQ(MESSAGES * modes[m].wakeups, wakeups)
+			TH_LOG("mode %u", m);
+		for (i = 0; i < ASLEEP; i++) {
+			ASSERT_EQ(0, ipc_detach(ring, asleep[i].id));
+			ASSERT_EQ(0, ring_next(ring, &cqe));
+			EXPECT_EQ(-ENOENT, cqe.res);
+		}
+		ASSERT_EQ(0, ipc_destroy(ring, id));
+	}
+	ring_close(&peer);
+}
+
 /* Messages sent together wake a sleeper once. */
 TEST_F(pair, one_wakeup_for_a_batch)
 {

@@ -131,8 +131,11 @@ int ring_resize(struct ring *ring, unsigned int sq, unsigned int cq)
 		.sq_entries = sq,
 		.cq_entries = cq,
 	};
-	int ret = ipc_register(ring, RESIZE_RINGS, &p, 1);
+	int ret;
 
+	/* It moves what it has been told of. */
+	__atomic_store_n(ring->sq_tail, ring->tail, __ATOMIC_RELEASE);
+	ret = ipc_register(ring, RESIZE_RINGS, &p, 1);
 	if (ret)
 		return ret;
 	unmap_rings(ring);
