@@ -127,7 +127,7 @@ help:
 	@echo '  make stress [MESSAGES=n] what is rare: lost wake-ups, miscounts, at length'
 	@echo '  make check               formatting, lints, checkpatch'
 	@echo '  make litmus              the orderings, in the kernel memory model'
-	@echo '  make bench [QUICK=1]     the benchmarks: tables and plots'
+	@echo '  make bench [QUICK=1]     the benchmarks: tables and plots (ALL=1: more)'
 	@echo '  make bench-check         whether messages cost no more instructions than they may'
 	@echo '  make kernel              just build the kernel; prints where'
 	@echo '  make module, module-debug  just build the module; prints where'

@@ -6,7 +6,9 @@ use crate::alone::{copy, Part};
 use crate::cpu::Placement;
 use crate::flood::{flood, Effort};
 use crate::pingpong::ping_pong;
+use crate::stat::Stat;
 use crate::transport::Kind as Way;
+use crate::wakeup;
 use crate::work::{Fanout, Work};
 use anyhow::Result;
 use io_uring_ipc::{abi, Kind, Setup};
@@ -43,7 +45,7 @@ pub struct Budget {
     what: String,
     against: String,
     /// In the clock's unit.
-    measured: f64,
+    measured: Stat,
     /// What it is compared with, in the clock's unit.
     reference: f64,
     bound: Bound,
@@ -51,7 +53,7 @@ pub struct Budget {
 
 impl Budget {
     fn ratio(&self) -> f64 {
-        self.measured / self.reference
+        self.measured.median / self.reference
     }
 
     /// Whether there is anything to be reached.
@@ -62,7 +64,7 @@ impl Budget {
     /// Whether there is a goal, and it is reached.
     pub fn is_reached(&self) -> bool {
         match self.bound {
-            Bound::Zero => self.measured == 0.0,
+            Bound::Zero => self.measured.max == 0.0,
             Bound::Ratio { goal, .. } => self.ratio() <= goal,
             Bound::Shown => false,
         }
@@ -71,7 +73,7 @@ impl Budget {
     /// Whether the limit is kept, if there is one.
     pub fn is_kept(&self) -> bool {
         match self.bound {
-            Bound::Zero => self.measured == 0.0,
+            Bound::Zero => self.measured.max == 0.0,
             Bound::Ratio { limit, .. } => self.ratio() <= limit,
             Bound::Shown => true,
         }
@@ -89,8 +91,8 @@ impl Budget {
     /// The table's first lines.
     pub fn head() -> String {
         format!(
-            "{:<44} {:>9}  {:<40} {:>9} {:>7} {:>7} {:>7}",
-            "what", "measured", "compared with", "is", "ratio", "goal", "limit"
+            "{:<44} {:>9} {:>5}  {:<40} {:>9} {:>7} {:>7} {:>7}",
+            "what", "measured", "± %", "compared with", "is", "ratio", "goal", "limit"
         )
     }
 }
@@ -106,7 +108,12 @@ impl std::fmt::Display for Budget {
         } = self;
         let ratio = self.ratio();
 
-        write!(f, "{what:<44} {measured:>9.0}  {against:<40} ")?;
+        write!(f, "{what:<44} {:>9.0} ", measured.median)?;
+        match measured.spread() / 2.0 {
+            half if half >= 0.1 => write!(f, "{half:>5.1}")?,
+            _ => write!(f, "{:>5}", "")?,
+        }
+        write!(f, "  {against:<40} ")?;
         match bound {
             Bound::Zero => write!(f, "{:>9} {:>7} {:>7} {:>7}", "", "", 0, 0)?,
             Bound::Ratio { goal, limit } => {
@@ -164,13 +171,14 @@ impl<'a> Check<'a> {
             check.many()?;
             check.crowd()?;
             check.busy()?;
+            check.wakeups()?;
             check.long()?;
         }
         Ok(check.budgets)
     }
 
     /// Adds a budget whose goal is reached, and has to be.
-    fn reached(&mut self, what: &str, measured: f64, against: &str, reference: f64, goal: f64) {
+    fn reached(&mut self, what: &str, measured: Stat, against: &str, reference: f64, goal: f64) {
         self.kept(what, measured, against, reference, goal, goal);
     }
 
@@ -178,7 +186,7 @@ impl<'a> Check<'a> {
     fn kept(
         &mut self,
         what: &str,
-        measured: f64,
+        measured: Stat,
         against: &str,
         reference: f64,
         goal: f64,
@@ -194,7 +202,7 @@ impl<'a> Check<'a> {
     }
 
     /// Adds a figure that has no budget.
-    fn shown(&mut self, what: &str, measured: f64, against: &str, reference: f64) {
+    fn shown(&mut self, what: &str, measured: Stat, against: &str, reference: f64) {
         self.push(Budget {
             what: what.into(),
             against: against.into(),
@@ -214,20 +222,20 @@ impl<'a> Check<'a> {
     }
 
     /// All sides together, for a message.
-    fn flood(&self, way: Way, fanout: Fanout, size: usize, receivers: usize) -> Result<f64> {
+    fn flood(&self, way: Way, fanout: Fanout, size: usize, receivers: usize) -> Result<Stat> {
         let work = work(fanout, size, receivers, BATCH);
         let effort = Effort {
             rounds: 3,
             round_ns: 40_000_000,
         };
 
-        Ok(flood(way, &work, &self.place, effort)?.total.median)
+        Ok(flood(way, &work, &self.place, effort)?.total)
     }
 
     fn rfc(&mut self) -> Result<()> {
         let nop = Self::nop()?;
-        let send = part().send(Kind::Unicast, 1, 0)?.median;
-        let empty = part().empty_receive()?.median;
+        let send = part().send(Kind::Unicast, 1, 0)?;
+        let empty = part().empty_receive()?;
 
         let against = "NOP, batch 16";
 
@@ -245,8 +253,8 @@ impl<'a> Check<'a> {
 
     fn alone(&mut self) -> Result<()> {
         let nop = Self::nop()?;
-        let send = part().send(Kind::Unicast, 1, abi::SEND_WAIT)?.median;
-        let drain = part().multishot_drain()?.median;
+        let send = part().send(Kind::Unicast, 1, abi::SEND_WAIT)?;
+        let drain = part().multishot_drain()?;
 
         let against = "NOP, batch 16";
 
@@ -258,36 +266,43 @@ impl<'a> Check<'a> {
     fn unicast(&mut self) -> Result<()> {
         let nop = Self::nop()?;
         let ours = self.flood(Way::IpcMultishot, Fanout::One, SIZE, 1)?;
-        let uring = self.flood(Way::UringPipe, Fanout::One, SIZE, 1)?;
-        let multishot = self.flood(Way::UringPipeMultishot, Fanout::One, SIZE, 1)?;
-        let pipe = self.flood(Way::Pipe, Fanout::One, SIZE, 1)?;
+        let uring = self.flood(Way::UringPipe, Fanout::One, SIZE, 1)?.median;
+        let multishot = self
+            .flood(Way::UringPipeMultishot, Fanout::One, SIZE, 1)?
+            .median;
+        let pipe = self.flood(Way::Pipe, Fanout::One, SIZE, 1)?.median;
         let what = "unicast, batch 16, multishot";
 
-        self.kept(what, ours, "NOP, batch 16", nop, 2.8, 3.37);
+        self.kept(what, ours.clone(), "NOP, batch 16", nop, 2.8, 3.37);
         self.kept(
             what,
-            ours,
+            ours.clone(),
             "io_uring on a pipe, batch 16",
             uring,
             0.42,
             0.51,
         );
-        self.shown(what, ours, "io_uring on a pipe, multishot reads", multishot);
+        let against = "io_uring on a pipe, multishot reads";
+        self.shown(what, ours.clone(), against, multishot);
         self.reached(what, ours, "write + read on a pipe", pipe, 1.0);
         Ok(())
     }
 
     fn ping_pong(&mut self) -> Result<()> {
         let work = work(Fanout::One, SIZE, 1, 1);
-        let trips =
-            |way| Ok::<_, anyhow::Error>(ping_pong(way, &work, &self.place, 1500, false)?.mean);
+        let trips = |way| -> Result<Stat> {
+            let means: Result<Vec<_>> = (0..3)
+                .map(|_| Ok(ping_pong(way, &work, &self.place, 500, false)?.mean))
+                .collect();
+            Ok(Stat::new(means?))
+        };
         let ours = trips(Way::IpcWait)?;
-        let uring = trips(Way::UringPipe)?;
+        let uring = trips(Way::UringPipe)?.median;
         let ours_multishot = trips(Way::IpcMultishot)?;
-        let uring_multishot = trips(Way::UringPipeMultishot)?;
+        let uring_multishot = trips(Way::UringPipeMultishot)?.median;
         let what = "ping-pong, waiting receives";
 
-        self.kept(what, ours, "io_uring on pipes", uring, 0.82, 0.925);
+        self.kept(what, ours.clone(), "io_uring on pipes", uring, 0.82, 0.925);
         let against = "io_uring on pipes, multishot reads";
 
         self.shown(what, ours, against, uring_multishot);
@@ -303,7 +318,7 @@ impl<'a> Check<'a> {
     fn many(&mut self) -> Result<()> {
         let nop = Self::nop()?;
         let ours = self.flood(Way::IpcMultishot, Fanout::Any, SIZE, MANY)?;
-        let unix = self.flood(Way::Unix, Fanout::Any, SIZE, MANY)?;
+        let unix = self.flood(Way::Unix, Fanout::Any, SIZE, MANY)?.median;
 
         self.reached(
             "multicast to 16, batch 16",
@@ -314,15 +329,21 @@ impl<'a> Check<'a> {
         );
 
         let deliveries = MANY as f64;
-        let ours = self.flood(Way::IpcMultishot, Fanout::Each, SIZE, MANY)? / deliveries;
-        let pipes = self.flood(Way::UringPipe, Fanout::Each, SIZE, MANY)? / deliveries;
-        let multishot = self.flood(Way::UringPipeMultishot, Fanout::Each, SIZE, MANY)? / deliveries;
+        let each = |way| -> Result<Stat> {
+            let all = self.flood(way, Fanout::Each, SIZE, MANY)?;
+            Ok(Stat::new(
+                all.rounds.iter().map(|all| all / deliveries).collect(),
+            ))
+        };
+        let ours = each(Way::IpcMultishot)?;
+        let pipes = each(Way::UringPipe)?.median;
+        let multishot = each(Way::UringPipeMultishot)?.median;
         let what = "broadcast to 16, batch 16, each delivery";
 
-        self.reached(what, ours, "NOP, batch 16", nop, 1.9);
+        self.reached(what, ours.clone(), "NOP, batch 16", nop, 1.9);
         self.reached(
             what,
-            ours,
+            ours.clone(),
             "io_uring on 16 pipes, each delivery",
             pipes,
             0.27,
@@ -343,7 +364,7 @@ impl<'a> Check<'a> {
                 ..part()
             };
             let one = part.send(kind, 1, abi::SEND_WAIT)?.median;
-            let crowd = part.send(kind, CROWD, abi::SEND_WAIT)?.median;
+            let crowd = part.send(kind, CROWD, abi::SEND_WAIT)?;
             let what = format!("send, {CROWD} subscribers awake, {kind:?}").to_lowercase();
 
             self.reached(&what, crowd, "send, 1 subscriber", one, 1.05);
@@ -361,12 +382,18 @@ impl<'a> Check<'a> {
             self.push(Budget {
                 what: what.into(),
                 against: "none at all".into(),
-                measured: wakeups as f64,
+                measured: Stat::new(vec![wakeups as f64]),
                 reference: 0.0,
                 bound: Bound::Zero,
             });
         }
         Ok(())
+    }
+
+    fn wakeups(&mut self) -> Result<()> {
+        wakeup::measure(&part(), &mut |what, with, against, without| {
+            self.shown(what, with, against, without.median);
+        })
     }
 
     fn long(&mut self) -> Result<()> {

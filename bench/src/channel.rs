@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use io_uring_ipc::abi::{self, ChannelAttach, ChannelCreate};
 use io_uring_ipc::{register, Kind, Setup};
 use std::fs;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 /// A channel, with a ring that does nothing but own it.
@@ -78,6 +78,11 @@ impl Subscriber {
         // SAFETY: this operation takes no memory.
         unsafe { register(ring, abi::REGISTER_DETACH, ptr::null_mut(), self.id) }
             .context("cannot detach from a channel")
+    }
+
+    /// Its `channel_fd`.
+    pub fn fd(&self) -> RawFd {
+        self.file.as_raw_fd()
     }
 
     /// How often it has been woken for a message.

@@ -31,6 +31,7 @@ mod stat;
 mod suite;
 mod table;
 mod transport;
+mod wakeup;
 mod window;
 mod work;
 

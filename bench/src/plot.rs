@@ -21,6 +21,37 @@ struct Line {
     points: Vec<(usize, f64)>,
 }
 
+/// Which of a message's two times a picture shows.
+#[derive(Clone, Copy)]
+enum Until {
+    Received,
+    Sent,
+}
+
+impl Until {
+    fn of(self, found: &Throughput) -> f64 {
+        match self {
+            Until::Received => found.total.median,
+            Until::Sent => found.sender.median,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Until::Received => "received",
+            Until::Sent => "sent",
+        }
+    }
+
+    /// What its pictures' names end with.
+    fn suffix(self) -> &'static str {
+        match self {
+            Until::Received => "",
+            Until::Sent => "-sent",
+        }
+    }
+}
+
 /// One colour for each transport, in all pictures; channels have the strong ones.
 fn colour(kind: Kind) -> RGBColor {
     match kind {
@@ -121,8 +152,10 @@ impl Results {
                 ("broadcast", Fanout::Each),
                 ("multicast", Fanout::Any),
             ] {
-                self.draw_sizes(directory, name, mode, batch)?;
-                self.draw_scaling(directory, name, mode, batch)?;
+                for until in [Until::Received, Until::Sent] {
+                    self.draw_sizes(directory, name, mode, batch, until)?;
+                    self.draw_scaling(directory, name, mode, batch, until)?;
+                }
             }
         }
         self.draw_latency(directory)
@@ -156,11 +189,22 @@ impl Results {
             .collect()
     }
 
-    fn unit(&self) -> String {
-        format!("{} for a message, until received", self.clock.unit())
+    fn unit(&self, until: Until) -> String {
+        format!(
+            "{} for a message, until {}",
+            self.clock.unit(),
+            until.name()
+        )
     }
 
-    fn draw_sizes(&self, directory: &Path, name: &str, mode: Fanout, batch: usize) -> Result<()> {
+    fn draw_sizes(
+        &self,
+        directory: &Path,
+        name: &str,
+        mode: Fanout,
+        batch: usize,
+        until: Until,
+    ) -> Result<()> {
         let chosen = self.chosen(mode, batch);
         let most = chosen.iter().map(|found| found.case.receivers).max();
         let chosen: Vec<_> = chosen
@@ -175,15 +219,22 @@ impl Results {
         };
 
         draw(
-            &directory.join(format!("{name}-batch-{batch}.svg")),
+            &directory.join(format!("{name}-batch-{batch}{}.svg", until.suffix())),
             &title,
-            &self.unit(),
+            &self.unit(until),
             &columns,
-            &lines(&chosen, &sizes, |found| found.case.size),
+            &lines(&chosen, &sizes, |found| found.case.size, until),
         )
     }
 
-    fn draw_scaling(&self, directory: &Path, name: &str, mode: Fanout, batch: usize) -> Result<()> {
+    fn draw_scaling(
+        &self,
+        directory: &Path,
+        name: &str,
+        mode: Fanout,
+        batch: usize,
+        until: Until,
+    ) -> Result<()> {
         let chosen = self.chosen(mode, batch);
         let least = chosen.iter().map(|found| found.case.size).min();
         let chosen: Vec<_> = chosen
@@ -199,11 +250,14 @@ impl Results {
         );
 
         draw(
-            &directory.join(format!("{name}-scaling-batch-{batch}.svg")),
+            &directory.join(format!(
+                "{name}-scaling-batch-{batch}{}.svg",
+                until.suffix()
+            )),
             &title,
-            &self.unit(),
+            &self.unit(until),
             &columns,
-            &lines(&chosen, &receivers, |found| found.case.receivers),
+            &lines(&chosen, &receivers, |found| found.case.receivers, until),
         )
     }
 
@@ -250,7 +304,12 @@ impl Results {
     }
 }
 
-fn lines(chosen: &[&Throughput], columns: &[usize], column: fn(&Throughput) -> usize) -> Vec<Line> {
+fn lines(
+    chosen: &[&Throughput],
+    columns: &[usize],
+    column: fn(&Throughput) -> usize,
+    until: Until,
+) -> Vec<Line> {
     distinct(chosen.iter().map(|found| found.case.transport))
         .into_iter()
         .map(|kind| Line {
@@ -262,7 +321,7 @@ fn lines(chosen: &[&Throughput], columns: &[usize], column: fn(&Throughput) -> u
                     chosen
                         .iter()
                         .find(|found| found.case.transport == kind && column(found) == value)
-                        .map(|found| (index, found.total.median))
+                        .map(|found| (index, until.of(found)))
                 })
                 .collect(),
         })

@@ -4,6 +4,7 @@
 
 use crate::latency::LINE;
 use crate::results::{Case, Results, Throughput};
+use crate::stat::Stat;
 use crate::work::Fanout;
 use std::fmt::Write;
 
@@ -71,10 +72,14 @@ pub fn distinct<T: PartialEq + Ord + Copy>(values: impl Iterator<Item = T>) -> V
 }
 
 fn cell(found: &Throughput) -> String {
-    let mut text = format!("{:.0} / {:.0}", found.total.median, found.sender.median);
+    let text = format!("{:.0} / {:.0}", found.total.median, found.sender.median);
 
-    if found.total.spread() >= 10.0 {
-        let _ = write!(text, " ±{:.0} %", found.total.spread() / 2.0);
+    with_spread(text, &found.total)
+}
+
+fn with_spread(mut text: String, time: &Stat) -> String {
+    if time.spread() >= 10.0 {
+        let _ = write!(text, " ±{:.0} %", time.spread() / 2.0);
     }
     text
 }
@@ -131,7 +136,7 @@ impl Results {
                 part.what.clone(),
                 part.setup.clone(),
                 part.batch.to_string(),
-                format!("{:.0}", part.time.median),
+                with_spread(format!("{:.0}", part.time.median), &part.time),
             ]);
         }
         let _ = writeln!(text, "## Requests alone\n\n{}", table.render());

@@ -3,10 +3,10 @@
 //! QEMU plugin: which instructions were executed between two marks, on all CPUs.
 //!
 //! A program marks what is of interest with instructions that do nothing (see
-//! `bench/src/mark.rs`). At the end of it there is a line for each run of
-//! instructions without a jump into it or out of it in the file `out=FILE`: the
-//! virtual address of the first, in hexadecimal, and how many instructions have
-//! been executed there since the last beginning.
+//! `bench/src/mark.rs`). At the end of it there is a line in the file `out=FILE` for
+//! each address at which QEMU has begun to translate: that address, virtual and in
+//! hexadecimal, and how many instructions have been executed since the last
+//! beginning of what was translated from there on, up to the next jump or less.
 
 use qemu_plugin::install::{Args, Info, Value};
 use qemu_plugin::{HasCallbacks, PluginId, Register, Result, TranslationBlock};
