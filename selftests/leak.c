@@ -97,7 +97,7 @@ static void live(struct __test_metadata *_metadata, struct ring *ring,
  * Nothing is undone: the end of the ring has to do it. Requests of all kinds
  * wait, and notices lie unread.
  */
-static void leave(struct __test_metadata *_metadata, unsigned int setup,
+static void leave(struct __test_metadata *_metadata, const struct ring *first,
 		  __u32 flags)
 {
 	static const __u32 value;
@@ -107,7 +107,9 @@ static void leave(struct __test_metadata *_metadata, unsigned int setup,
 	struct ring ring;
 	__u32 id, full;
 
-	ASSERT_EQ(0, ring_open(&ring, setup));
+	ASSERT_EQ(0, first->setup & IORING_SETUP_SQPOLL ?
+			     ring_open_sharing(&ring, first) :
+			     ring_open(&ring, first->setup));
 	ASSERT_EQ(0, ipc_create(&ring, &id, flags, ENTRIES, SIZE));
 	ASSERT_EQ(0, ipc_attach(&ring, &watch, id,
 				IOIPC_SUB_RECV | IOIPC_SUB_EVENTS));
@@ -149,10 +151,17 @@ static void many_lives(struct __test_metadata *_metadata, unsigned int setup,
 static void many_rings(struct __test_metadata *_metadata, unsigned int setup,
 		       unsigned int times)
 {
+	struct ring first;
 	unsigned int i;
 
+	/*
+	 * All with its polling thread, if it has one: what the kernel has of
+	 * stacks of threads that have gone it frees when there are many.
+	 */
+	ASSERT_EQ(0, ring_open(&first, setup));
 	for (i = 0; i < times; i++)
-		leave(_metadata, setup, i & 1 ? IOIPC_F_BROADCAST : 0);
+		leave(_metadata, &first, i & 1 ? IOIPC_F_BROADCAST : 0);
+	ring_close(&first);
 }
 
 static void reload(struct __test_metadata *_metadata, unsigned int setup,
