@@ -546,7 +546,7 @@ FIXTURE_VARIANT_ADD(race, defer)
 FIXTURE_VARIANT_ADD(race, sqpoll)
 {
 	.setup = RING_SQPOLL,
-	.share = 500,
+	.share = 4000,
 };
 
 FIXTURE_SETUP(race)
