@@ -92,6 +92,13 @@ impl Item {
                 2 * cpus
             ));
         }
+        if *kind == Kind::IpcPoll && work.setup == Setup::SqPoll && pace.is_some() && cpus < 4 {
+            return Some(format!(
+                "{}, {}: two kernel threads and two processes poll, on {cpus} CPUs, for an answer",
+                kind.name(),
+                work.setup.name()
+            ));
+        }
         if clock == Clock::Wall {
             return None;
         }
