@@ -129,41 +129,6 @@ TEST_F(multi, no_buffer_for_header)
 	EXPECT_TRUE(ring_quiet(ring, QUIET_MS));
 }
 
-/* Nor where completions do not fit in their queue. */
-TEST_F(multi, no_room_for_completions_with_header)
-{
-	enum { TOTAL = 100 };
-	unsigned int ends = 0;
-	struct buffers buffers;
-	struct io_uring_cqe cqe;
-	struct ring small;
-	struct sub sub;
-	__u32 i;
-
-	ASSERT_EQ(0, ring_open_sized(&small, variant->setup, 4, 8));
-	ASSERT_EQ(0, ipc_detach(&self->ring, self->rx.id));
-	ASSERT_EQ(0, ipc_attach(&small, &sub, self->id, IOIPC_SUB_RECV));
-	ASSERT_EQ(0, buffers_open(&small, &buffers, variant->kind, 1, 128,
-				  HDR_SIZE + 4));
-	ASSERT_EQ(0, buffers_give(&small, &buffers, 0, 128));
-	send_numbers(_metadata, self, 0, TOTAL);
-	prep_recv_select(&small, sub.id, 1, 0,
-			 IOIPC_RECV_MULTISHOT | IOIPC_RECV_HDR, 1);
-	for (i = 0; i < TOTAL; i++) {
-		ASSERT_EQ(0, ring_next(&small, &cqe));
-		expect_whole(_metadata, &buffers, &cqe, i);
-		if (cqe.flags & IORING_CQE_F_MORE)
-			continue;
-		ends++;
-		prep_recv_select(&small, sub.id, 1, 0,
-				 IOIPC_RECV_MULTISHOT | IOIPC_RECV_HDR, 1);
-	}
-	EXPECT_TRUE(ring_quiet(&small, QUIET_MS));
-	EXPECT_LE(1U, ends);
-	ring_close(&small);
-	buffers_close(&buffers);
-}
-
 /* A buffer too small for the header is refused, not the message. */
 TEST_F(multi, header_needs_room)
 {

@@ -213,38 +213,59 @@ TEST_F(multi, others_go_on_in_a_flood)
  * The message that does not fit the completion queue is the last: all come, in
  * order, each once.
  */
-TEST_F(multi, small_completion_queue)
+static void small_queue(struct __test_metadata *_metadata,
+			struct multi_data *self, unsigned int setup,
+			enum buffer_kind kind, __u16 flags)
 {
 	enum { TOTAL = 100 };
-	unsigned int ends = 0;
+	struct io_uring_ipc_msg_hdr *hdr;
+	unsigned int ends = 0, header;
 	struct buffers buffers;
 	struct io_uring_cqe cqe;
 	struct ring small;
 	struct sub sub;
+	char *data;
 	__u32 i;
 
-	ASSERT_EQ(0, ring_open_sized(&small, variant->setup, 4, 8));
+	flags |= IOIPC_RECV_MULTISHOT;
+	header = flags & IOIPC_RECV_HDR ? sizeof(*hdr) : 0;
+	ASSERT_EQ(0, ring_open_sized(&small, setup, 4, 8));
 	ASSERT_EQ(0, ipc_detach(&self->ring, self->rx.id));
 	ASSERT_EQ(0, ipc_attach(&small, &sub, self->id, IOIPC_SUB_RECV));
-	ASSERT_EQ(0, buffers_open(&small, &buffers, variant->kind, 1, 128, 8));
+	ASSERT_EQ(0, buffers_open(&small, &buffers, kind, 1, 128, header + 8));
 	ASSERT_EQ(0, buffers_give(&small, &buffers, 0, 128));
 	send_numbers(_metadata, self, 0, TOTAL);
-	prep_recv_select(&small, sub.id, 1, 0, IOIPC_RECV_MULTISHOT, 1);
+	prep_recv_select(&small, sub.id, 1, 0, flags, 1);
 	for (i = 0; i < TOTAL; i++) {
 		ASSERT_EQ(0, ring_next(&small, &cqe));
-		ASSERT_EQ(4, cqe.res);
-		ASSERT_NE(NULL, buffers_at(&buffers, &cqe));
-		ASSERT_EQ(i, *(__u32 *)buffers_at(&buffers, &cqe));
+		ASSERT_EQ((int)header + 4, cqe.res);
+		data = buffers_at(&buffers, &cqe);
+		ASSERT_NE(NULL, data);
+		ASSERT_EQ(i, *(__u32 *)(data + header));
+		hdr = (void *)data;
+		if (header)
+			ASSERT_EQ(i + 1, hdr->msg_id);
 		if (cqe.flags & IORING_CQE_F_MORE)
 			continue;
 		ends++;
-		prep_recv_select(&small, sub.id, 1, 0, IOIPC_RECV_MULTISHOT, 1);
+		prep_recv_select(&small, sub.id, 1, 0, flags, 1);
 	}
 	EXPECT_TRUE(ring_quiet(&small, QUIET_MS));
 	/* Eight fit: with nobody to take them out it must have ended. */
 	EXPECT_LE(1U, ends);
 	ring_close(&small);
 	buffers_close(&buffers);
+}
+
+TEST_F(multi, small_completion_queue)
+{
+	small_queue(_metadata, self, variant->setup, variant->kind, 0);
+}
+
+TEST_F(multi, small_completion_queue_with_headers)
+{
+	small_queue(_metadata, self, variant->setup, variant->kind,
+		    IOIPC_RECV_HDR);
 }
 
 TEST_F(multi, async_multishot)
