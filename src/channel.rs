@@ -312,6 +312,14 @@ impl Channel {
         (member.cursor.load_relaxed() == position).then(|| member.losses.unreported())
     }
 
+    /// Up to which position `member` has received, and how many messages it has lost up to there.
+    pub(crate) fn progress(&self, member: &Member) -> (u64, u64) {
+        let _members = self.members.lock();
+
+        // Nobody is being overrun now.
+        (member.cursor.load_relaxed(), member.losses.total())
+    }
+
     /// As [`Ring::pass`], for a message with whose header so many losses have been reported.
     pub(crate) fn pass_and_report(&self, member: &Member, position: u64, lost: u64) -> bool {
         let _members = self.members.lock();

@@ -166,7 +166,7 @@ impl AnonFile for Subscriber {
         let (channel, member) = (&self.channel, &self.member);
         let population = channel.population();
         let (unread, slowest) = channel.unread_notices(member);
-
+        let (cursor, lost) = channel.progress(member);
         let owner = channel.owner();
 
         seq_print!(m, "ipc-channel:\t{}\n", channel.id);
@@ -200,12 +200,12 @@ impl AnonFile for Subscriber {
         seq_print!(m, "ipc-send:\t{}\n", u32::from(member.rights.send));
         seq_print!(m, "ipc-recv:\t{}\n", u32::from(member.rights.recv));
         seq_print!(m, "ipc-lossy:\t{}\n", u32::from(member.service.lossy));
-        seq_print!(m, "ipc-lost:\t{}\n", member.losses.total());
+        seq_print!(m, "ipc-lost:\t{}\n", lost);
         seq_print!(m, "ipc-events:\t{}\n", u32::from(member.service.notices));
         seq_print!(m, "ipc-notices:\t{}\n", unread);
         seq_print!(m, "ipc-notices-slowest:\t{}\n", slowest.unwrap_or(0));
         seq_print!(m, "ipc-detached:\t{}\n", u32::from(member.is_detached()));
-        seq_print!(m, "ipc-cursor:\t{}\n", member.cursor.load_relaxed());
+        seq_print!(m, "ipc-cursor:\t{}\n", cursor);
         seq_print!(m, "ipc-receives-waiting:\t{}\n", member.receives());
         seq_print!(m, "ipc-sends-waiting:\t{}\n", member.sends.len());
         seq_print!(m, "ipc-wakeups:\t{}\n", member.wakeups.get());

@@ -64,6 +64,27 @@ fn a_reader_is_overrun() {
     });
 }
 
+/// Whoever looks sees what was lost up to where the receiver is, no more and no less.
+#[test]
+fn who_looks_sees_both() {
+    explore(Preemptions(1), || {
+        let (receiver, sender) = two();
+        send(&sender, 1..3);
+        let progress = |receiver: &Subscriber| receiver.channel.progress(&receiver.member);
+        let (start, _) = progress(&receiver);
+
+        let looks = {
+            let receiver = receiver.clone();
+
+            thread::spawn(move || progress(&receiver))
+        };
+        send(&sender, 3..=3);
+        let (cursor, lost) = looks.join().unwrap();
+
+        assert_eq!(cursor - start, lost);
+    });
+}
+
 /// Receives without a header leave the count alone.
 #[test]
 fn a_reader_is_told_later() {

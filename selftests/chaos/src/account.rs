@@ -52,7 +52,8 @@ struct Subscriber {
     /// Broadcast: what it has passed over, from and up to.
     gaps: Vec<(u64, u64)>,
     here: bool,
-    lossy: bool,
+    /// A lossy one had lost so many that lie before its first message here.
+    lossy: Option<u64>,
     /// How many it has lost, when it has been drained.
     drained: Option<u64>,
 }
@@ -139,12 +140,12 @@ impl Books {
         entry.broadcast = broadcast;
         entry.witness = witness;
         if witness != 0 {
-            self.attached(witness, channel, 0, false);
+            self.attached(witness, channel, 0, None);
         }
     }
 
     /// Counts a subscriber of the supervisor's, or of a process.
-    pub fn attached(&mut self, subscriber: u32, channel: u32, cursor: u64, lossy: bool) {
+    pub fn attached(&mut self, subscriber: u32, channel: u32, cursor: u64, lossy: Option<u64>) {
         self.channels.entry(channel).or_default().subscribers += 1;
         self.subscribers.insert(
             subscriber,
@@ -304,7 +305,7 @@ impl Books {
             .ok_or("no channel")?;
         let other = message.target != 0 && message.target != id;
 
-        if received.has_lost && !subscriber.lossy {
+        if received.has_lost && subscriber.lossy.is_none() {
             return Err(format!("{received:?} by {id}, which cannot lose any"));
         }
         if subscriber.channel != message.channel || other {
@@ -413,14 +414,16 @@ impl Books {
                 .filter(|(_, number)| is_for(number))
                 .collect();
 
-            if !entry.lossy {
+            let Some(before) = entry.lossy else {
                 wrongs.extend(missing.iter().map(|(position, number)| {
                     format!("{subscriber} has not got {number:?} at {position} of broadcast {id}")
                 }));
-            } else if let Some(lost) = lost {
+                continue;
+            };
+            if let Some(lost) = lost {
                 // Nobody else sees where those are that were for it alone.
                 let unseen = Self::unseen(&self.messages, subscriber);
-                let seen = missing.len() as u64;
+                let seen = before + missing.len() as u64;
 
                 if !(seen..=seen + unseen).contains(&lost) {
                     wrongs.push(format!(
@@ -475,7 +478,7 @@ impl Books {
                         let waits = |id| {
                             let target = self.subscribers.get(&id);
 
-                            target.is_some_and(|it| it.here && !it.lossy)
+                            target.is_some_and(|it| it.here && it.lossy.is_none())
                         };
 
                         if message.target != 0 && !waits(message.target) {

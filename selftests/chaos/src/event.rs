@@ -10,12 +10,13 @@ use anyhow::{Context, Result};
 pub enum Event {
     /// It has made a channel.
     Created { channel: u32, entry: u32 },
-    /// It is a subscriber; `cursor` is where it starts to receive.
+    /// It is a subscriber, which receives from `cursor` on; a lossy one that had lost so many
+    /// messages before it looked.
     Attached {
         subscriber: u32,
         channel: u32,
         cursor: u64,
-        lossy: bool,
+        lossy: Option<u64>,
     },
     /// It is about to leave, or to be made to.
     Detaching { subscriber: u32 },
@@ -51,7 +52,12 @@ impl Event {
                 channel,
                 cursor,
                 lossy,
-            } => [2, two(subscriber, channel), cursor, lossy.into()],
+            } => [
+                2,
+                two(subscriber, channel),
+                cursor,
+                lossy.map_or(0, |lost| lost << 1 | 1),
+            ],
             Event::Detaching { subscriber } => [3, two(subscriber, 0), 0, 0],
             Event::Sending {
                 number,
@@ -86,7 +92,7 @@ impl Event {
                 subscriber: high,
                 channel: low,
                 cursor: third,
-                lossy: fourth != 0,
+                lossy: (fourth & 1 != 0).then_some(fourth >> 1),
             },
             3 => Event::Detaching { subscriber: high },
             4 => Event::Sending {
@@ -143,7 +149,7 @@ mod tests {
                 subscriber,
                 channel,
                 cursor: 1 << 50,
-                lossy: true,
+                lossy: Some(1 << 33),
             },
             Event::Detaching { subscriber },
             Event::Sending {

@@ -363,7 +363,7 @@ impl<'ring> Supervisor<'ring> {
         for channel in &self.kept {
             let last = channel.attach(abi::SUB_RECV).context("the last receiver")?;
 
-            self.books.attached(last.id(), channel.id(), 0, false);
+            self.books.attached(last.id(), channel.id(), 0, None);
             let mut last = Witness::of(last, false, CHANNELS);
             last.take_rest(&mut self.books)?;
         }

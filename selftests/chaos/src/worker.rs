@@ -83,15 +83,19 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    /// A number in its fdinfo.
-    fn info(&self, name: &str) -> Result<u64> {
+    /// Up to where it has received, and how many messages it has lost up to there.
+    fn progress(&self) -> Result<(u64, u64)> {
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.file.as_raw_fd()))?;
-        let value = info
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .with_context(|| format!("fdinfo without {name}"))?;
+        let number = |name| -> Result<u64> {
+            let value = info
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+                .with_context(|| format!("fdinfo without {name}"))?;
 
-        Ok(value.trim().parse()?)
+            Ok(value.trim().parse()?)
+        };
+
+        Ok((number("ipc-cursor")?, number("ipc-lost")?))
     }
 }
 
@@ -362,11 +366,14 @@ impl Worker<'_> {
             receives: flags & abi::SUB_RECV != 0,
         };
 
+        // A lossy one may have been overrun already.
+        let (cursor, lost) = subscriber.progress()?;
+
         self.journal(Event::Attached {
             subscriber: subscriber.id,
             channel,
-            cursor: subscriber.info("ipc-cursor")?,
-            lossy: flags & abi::SUB_LOSSY != 0,
+            cursor,
+            lossy: (flags & abi::SUB_LOSSY != 0).then_some(lost),
         });
         self.subscribers.push(subscriber);
         Ok(())
@@ -927,10 +934,9 @@ impl Worker<'_> {
             self.journal(Event::Back {
                 buffer: buffer as u32,
             });
-            self.journal(Event::Drained {
-                subscriber,
-                lost: self.subscribers[index].info("ipc-lost")?,
-            });
+            let (_, lost) = self.subscribers[index].progress()?;
+
+            self.journal(Event::Drained { subscriber, lost });
             return Ok(());
         }
     }
