@@ -10,7 +10,7 @@ use crate::work::Fanout;
 use anyhow::{anyhow, Result};
 use io_uring_ipc::Setup;
 use plotters::prelude::*;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Pixels.
 const SIZE: (u32, u32) = (900, 560);
@@ -49,6 +49,26 @@ impl Until {
             Until::Received => "",
             Until::Sent => "-sent",
         }
+    }
+}
+
+/// What a picture of throughputs shows, and where it goes.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    directory: &'a Path,
+    name: &'static str,
+    mode: Fanout,
+    batch: usize,
+    until: Until,
+}
+
+impl View<'_> {
+    /// The picture's file; `by` is what its columns are, if not sizes.
+    fn file(&self, by: &str) -> PathBuf {
+        let (name, batch, suffix) = (self.name, self.batch, self.until.suffix());
+
+        self.directory
+            .join(format!("{name}{by}-batch-{batch}{suffix}.svg"))
     }
 }
 
@@ -153,8 +173,16 @@ impl Results {
                 ("multicast", Fanout::Any),
             ] {
                 for until in [Until::Received, Until::Sent] {
-                    self.draw_sizes(directory, name, mode, batch, until)?;
-                    self.draw_scaling(directory, name, mode, batch, until)?;
+                    let view = View {
+                        directory,
+                        name,
+                        mode,
+                        batch,
+                        until,
+                    };
+
+                    self.draw_sizes(view)?;
+                    self.draw_scaling(view)?;
                 }
             }
         }
@@ -180,11 +208,11 @@ impl Results {
         case.setup.is_none() || case.setup.as_deref() == drawn
     }
 
-    fn chosen(&self, mode: Fanout, batch: usize) -> Vec<&Throughput> {
+    fn chosen(&self, view: View<'_>) -> Vec<&Throughput> {
         self.throughput
             .iter()
-            .filter(|found| {
-                found.case.mode == mode && found.case.batch == batch && self.is_drawn(&found.case)
+            .filter(|Throughput { case, .. }| {
+                case.mode == view.mode && case.batch == view.batch && self.is_drawn(case)
             })
             .collect()
     }
@@ -197,15 +225,8 @@ impl Results {
         )
     }
 
-    fn draw_sizes(
-        &self,
-        directory: &Path,
-        name: &str,
-        mode: Fanout,
-        batch: usize,
-        until: Until,
-    ) -> Result<()> {
-        let chosen = self.chosen(mode, batch);
+    fn draw_sizes(&self, view: View<'_>) -> Result<()> {
+        let chosen = self.chosen(view);
         let most = chosen.iter().map(|found| found.case.receivers).max();
         let chosen: Vec<_> = chosen
             .into_iter()
@@ -214,28 +235,21 @@ impl Results {
         let sizes = distinct(chosen.iter().map(|found| found.case.size));
         let columns: Vec<_> = sizes.iter().map(|&size| bytes(size)).collect();
         let title = match most {
-            Some(most @ 2..) => format!("{} to {most}, batch {batch}", mode.name()),
-            _ => format!("point to point, batch {batch}"),
+            Some(most @ 2..) => format!("{} to {most}, batch {}", view.mode.name(), view.batch),
+            _ => format!("point to point, batch {}", view.batch),
         };
 
         draw(
-            &directory.join(format!("{name}-batch-{batch}{}.svg", until.suffix())),
+            &view.file(""),
             &title,
-            &self.unit(until),
+            &self.unit(view.until),
             &columns,
-            &lines(&chosen, &sizes, |found| found.case.size, until),
+            &lines(&chosen, &sizes, |found| found.case.size, view.until),
         )
     }
 
-    fn draw_scaling(
-        &self,
-        directory: &Path,
-        name: &str,
-        mode: Fanout,
-        batch: usize,
-        until: Until,
-    ) -> Result<()> {
-        let chosen = self.chosen(mode, batch);
+    fn draw_scaling(&self, view: View<'_>) -> Result<()> {
+        let chosen = self.chosen(view);
         let least = chosen.iter().map(|found| found.case.size).min();
         let chosen: Vec<_> = chosen
             .into_iter()
@@ -244,20 +258,23 @@ impl Results {
         let receivers = distinct(chosen.iter().map(|found| found.case.receivers));
         let columns: Vec<_> = receivers.iter().map(usize::to_string).collect();
         let title = format!(
-            "{} of {} by the number of receivers, batch {batch}",
-            mode.name(),
-            bytes(least.unwrap_or(0))
+            "{} of {} by the number of receivers, batch {}",
+            view.mode.name(),
+            bytes(least.unwrap_or(0)),
+            view.batch
         );
 
         draw(
-            &directory.join(format!(
-                "{name}-scaling-batch-{batch}{}.svg",
-                until.suffix()
-            )),
+            &view.file("-scaling"),
             &title,
-            &self.unit(until),
+            &self.unit(view.until),
             &columns,
-            &lines(&chosen, &receivers, |found| found.case.receivers, until),
+            &lines(
+                &chosen,
+                &receivers,
+                |found| found.case.receivers,
+                view.until,
+            ),
         )
     }
 

@@ -137,7 +137,7 @@ fn waking(
     mut step: impl FnMut(&mut Line) -> Result<u64>,
 ) -> Result<Stat> {
     let before = who(line).info(wakeups)?;
-    let time = rounds(part, || step(line))?;
+    let time = rounds(part, 1, || step(line))?;
     let woken = who(line).info(wakeups)? - before;
     let times = TIMES * (part.rounds as u64 + 1);
 
@@ -146,10 +146,11 @@ fn waking(
 }
 
 /// The time of one request in a round of many: `step` does what is to be done before,
-/// what is timed (and gives its time), and what is to be done after.
-fn rounds(part: &Part, mut step: impl FnMut() -> Result<u64>) -> Result<Stat> {
+/// what is timed (and gives its time, in so many `pieces`), and what is to be done after.
+fn rounds(part: &Part, pieces: u64, mut step: impl FnMut() -> Result<u64>) -> Result<Stat> {
     // Looking at the clock takes time, too.
-    let clock = (0..TIMES).map(|_| timed(|| Ok(()))).sum::<Result<u64>>()?;
+    let looks = 0..TIMES * pieces;
+    let clock = looks.map(|_| timed(|| Ok(()))).sum::<Result<u64>>()?;
     let mut round = || -> Result<f64> {
         let all = (0..TIMES).map(|_| step()).sum::<Result<u64>>()?;
         Ok(all.saturating_sub(clock) as f64 / TIMES as f64)
@@ -168,12 +169,12 @@ pub fn measure(part: &Part, report: Report<'_>) -> Result<()> {
     let alone = "the same, nobody waits";
     let mut line = Line::new(part, part.entries)?;
 
-    let send = rounds(part, || {
+    let send = rounds(part, 1, || {
         let time = line.timed_send()?;
         line.receive()?;
         Ok(time)
     })?;
-    let receive = rounds(part, || {
+    let receive = rounds(part, 1, || {
         line.send()?;
         line.timed_receive()
     })?;
@@ -203,7 +204,7 @@ pub fn measure(part: &Part, report: Report<'_>) -> Result<()> {
         alone,
         send.clone(),
     );
-    let waited = rounds(part, || {
+    let waited = rounds(part, 2, || {
         Line::enter(&mut line.from)?;
         let parked = timed(|| Line::park(&mut line.from, &line.waiting_receive))?;
         line.send()?;
@@ -235,7 +236,7 @@ pub fn measure(part: &Part, report: Report<'_>) -> Result<()> {
     for _ in 0..FEW {
         line.send()?;
     }
-    let receive = rounds(part, || {
+    let receive = rounds(part, 1, || {
         let time = line.timed_receive()?;
         line.send()?;
         Ok(time)
