@@ -412,3 +412,53 @@ impl<'a> Check<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(measured: f64, reference: f64, bound: Bound) -> Budget {
+        Budget {
+            what: "a".into(),
+            against: "b".into(),
+            measured: Stat::new(vec![measured]),
+            reference,
+            bound,
+        }
+    }
+
+    #[test]
+    fn limits_and_goals() {
+        let bound = Bound::Ratio {
+            goal: 1.5,
+            limit: 1.7,
+        };
+
+        for (measured, reference, reached, kept, verdict) in [
+            (150.0, 100.0, true, true, "reached"),
+            (151.0, 100.0, false, true, "OVER GOAL"),
+            (170.0, 100.0, false, true, "OVER GOAL"),
+            (171.0, 100.0, false, false, "MISSED"),
+            // What has not been measured keeps nothing.
+            (100.0, 0.0, false, false, "MISSED"),
+            (0.0, 0.0, false, false, "MISSED"),
+            (f64::NAN, 100.0, false, false, "MISSED"),
+        ] {
+            let budget = budget(measured, reference, bound);
+
+            assert_eq!(
+                (budget.is_reached(), budget.is_kept(), budget.verdict()),
+                (reached, kept, verdict),
+                "{measured} of {reference}"
+            );
+        }
+    }
+
+    #[test]
+    fn none_at_all() {
+        assert_eq!(budget(0.0, 0.0, Bound::Zero).verdict(), "reached");
+        assert_eq!(budget(1.0, 0.0, Bound::Zero).verdict(), "MISSED");
+        let shown = budget(9.0, 1.0, Bound::Shown);
+        assert!(!shown.has_goal() && !shown.is_reached() && shown.is_kept());
+    }
+}

@@ -16,6 +16,7 @@ use crate::transport::{Kind, Sender, Transport};
 use crate::work::Work;
 use anyhow::{bail, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,13 @@ pub struct Effort {
     pub rounds: usize,
     /// How long a round should take, in nanoseconds of the clock.
     pub round_ns: u64,
+}
+
+impl Effort {
+    /// How long all rounds should take.
+    fn length(self) -> Duration {
+        Duration::from_nanos(self.round_ns.saturating_mul(self.rounds as u64))
+    }
 }
 
 /// Messages that show how many make a round.
@@ -107,7 +115,7 @@ pub fn flood(kind: Kind, work: &Work, place: &Placement, effort: Effort) -> Resu
         results[1].store(rounds.sent, Ordering::Relaxed);
         Ok(())
     })?;
-    processes.wait_for("sender")?;
+    processes.wait_for("sender", effort.length())?;
     drop(processes);
 
     if let Some(mismatch) = board.mismatch(results[1].load(Ordering::Relaxed)) {

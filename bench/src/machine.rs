@@ -4,11 +4,12 @@
 
 use crate::clock::Clock;
 use crate::cpu;
+use crate::privilege;
 use serde::{Deserialize, Serialize};
 use std::fs;
 
 /// A machine, as far as it can be seen from inside.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// Release and version of the kernel.
     pub kernel: String,
@@ -130,9 +131,18 @@ impl Machine {
         }
         if cpus < 3 {
             caveats.push(format!(
-                "{cpus} CPUs: several receivers share one, and what many CPUs do to each other \
-                 cannot be seen."
+                "{cpus} CPUs: what many do to each other cannot be seen."
             ));
+        }
+        caveats.push(match cpus {
+            0..=2 => "Several receivers share one CPU.".to_owned(),
+            _ => format!("More than {} receivers share CPUs.", cpus - 1),
+        });
+        if !privilege::is_beyond_limits() {
+            caveats.push(
+                "Without CAP_SYS_RESOURCE pipes, sockets and POSIX queues hold less than others."
+                    .to_owned(),
+            );
         }
         Self {
             kernel: [

@@ -20,6 +20,7 @@ mod outbox;
 mod payload;
 mod pingpong;
 mod plot;
+mod privilege;
 mod processes;
 mod provided;
 mod rated;
@@ -43,6 +44,7 @@ use io_uring_ipc::Setup;
 use machine::Machine;
 use results::Results;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use suite::Plan;
@@ -93,9 +95,10 @@ enum Command {
     Run(Run),
     /// Make results.md and pictures of what was written before.
     Report {
-        /// One results.json, or several of one machine and clock.
+        /// One results.json, or several of one machine; as NAME=FILE, of any, to be
+        /// compared.
         #[arg(required = true)]
-        results: Vec<PathBuf>,
+        results: Vec<String>,
         /// Where to.
         #[arg(long)]
         out: PathBuf,
@@ -123,16 +126,27 @@ enum Command {
         #[arg(long, default_value_t = 3, value_parser = rounds)]
         rounds: usize,
         /// Milliseconds of a round.
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(MS))]
         ms: u64,
-        /// Round trips to measure instead.
-        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+        /// Round trips of single messages to measure instead.
+        #[arg(
+            long,
+            value_parser = clap::value_parser!(u64).range(1..=MESSAGES),
+            conflicts_with_all = ["mode", "receivers", "batch", "rounds", "ms"]
+        )]
         ping_pong: Option<u64>,
         /// All processes on one CPU.
         #[arg(long)]
         one_cpu: bool,
     },
 }
+
+/// Milliseconds that a round may be asked to take.
+const MS: RangeInclusive<u64> = 1..=60_000;
+/// Messages that latency may be asked of.
+const MESSAGES: u64 = 100_000_000;
+/// Microseconds from one of them to the next.
+const INTERVALS: RangeInclusive<u64> = 1..=1_000_000;
 
 #[derive(clap::Args)]
 struct Run {
@@ -171,13 +185,13 @@ struct Run {
     #[arg(long, value_parser = rounds)]
     rounds: Option<usize>,
     /// Milliseconds of a round.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(MS))]
     ms: Option<u64>,
-    /// Messages of which latency is measured; 0: none.
-    #[arg(long)]
+    /// Messages of which latency is measured, in all rounds; 0: none.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=MESSAGES))]
     messages: Option<u64>,
     /// Microseconds from one message to the next where they are rated.
-    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u64).range(INTERVALS))]
     intervals: Vec<u64>,
 }
 
@@ -277,7 +291,7 @@ impl Run {
             fs::create_dir_all(out).with_context(|| out.display().to_string())?;
         }
         let results = plan.run(called(), |results| match &self.out {
-            Some(out) => save(results, out),
+            Some(out) => results.save(out),
             None => Ok(()),
         })?;
         print!("{}", results.markdown());
@@ -286,27 +300,6 @@ impl Run {
         }
         Ok(results.errors.is_empty())
     }
-}
-
-/// Writes what there is, so that a run that is cut short leaves a whole file.
-fn save(results: &Results, out: &Path) -> Result<()> {
-    let (path, new) = (out.join("results.json"), out.join("results.json.new"));
-    let text = serde_json::to_string_pretty(results)? + "\n";
-
-    fs::write(&new, text)
-        .and_then(|()| fs::rename(&new, &path))
-        .with_context(|| path.display().to_string())
-}
-
-/// What an earlier run has written.
-fn load(path: &Path) -> Result<Results> {
-    let results: Results = serde_json::from_slice(&fs::read(path)?)?;
-
-    ensure!(
-        results.schema == results::SCHEMA,
-        "written by another version of this program"
-    );
-    Ok(results)
 }
 
 /// What this program was called with, but for where results go.
@@ -358,24 +351,10 @@ fn run(command: Command) -> Result<bool> {
         Command::Functions { counts } => functions(&counts),
         Command::Run(run) => run.run(),
         Command::Report { results, out } => {
-            let mut all: Option<Results> = None;
+            let results = Results::load(&results)?;
 
-            for path in results {
-                let found = load(&path).with_context(|| path.display().to_string())?;
-                match &mut all {
-                    None => all = Some(found),
-                    Some(all) => {
-                        ensure!(
-                            all.clock == found.clock && all.machine.kernel == found.machine.kernel,
-                            "{} is of another clock or machine",
-                            path.display()
-                        );
-                        all.add(found);
-                    }
-                }
-            }
-            report(&all.context("no results")?, &out)?;
-            Ok(true)
+            report(&results, &out)?;
+            Ok(results.errors.is_empty())
         }
         Command::One {
             transport,
@@ -393,7 +372,7 @@ fn run(command: Command) -> Result<bool> {
                 fanout,
                 size,
                 receivers,
-                batch,
+                batch: if ping_pong.is_some() { 1 } else { batch },
                 setup,
             };
             let place = if one_cpu {

@@ -18,7 +18,20 @@ const SIZE: (u32, u32) = (900, 560);
 /// Points of one transport: (index of the column, figure).
 struct Line {
     kind: Kind,
+    name: String,
+    /// How strong its colour is: where runs are compared, that of the last one is.
+    strength: f64,
     points: Vec<(usize, f64)>,
+}
+
+impl Line {
+    fn style(&self) -> ShapeStyle {
+        ShapeStyle {
+            color: colour(self.kind).mix(self.strength),
+            filled: true,
+            stroke_width: if self.kind.is_ipc() { 3 } else { 1 },
+        }
+    }
 }
 
 /// Which of a message's two times a picture shows.
@@ -130,31 +143,26 @@ fn draw(path: &Path, title: &str, unit: &str, columns: &[String], lines: &[Line]
         .map_err(|error| fail(&error))?;
 
     for line in lines {
-        let width = if line.kind.is_ipc() { 3 } else { 1 };
-        let style = ShapeStyle {
-            color: colour(line.kind).to_rgba(),
-            filled: true,
-            stroke_width: width,
-        };
+        let style = line.style();
+        let radius = 2 + style.stroke_width / 2;
         let points = || line.points.iter().map(|&(x, y)| (x as f64, y));
 
         chart
             .draw_series(LineSeries::new(points(), style))
             .map_err(|error| fail(&error))?;
         chart
-            .draw_series(points().map(|point| Circle::new(point, 2 + width / 2, style)))
+            .draw_series(points().map(|point| Circle::new(point, radius, style)))
             .map_err(|error| fail(&error))?;
     }
     // The legend, outside of the picture proper.
     let left = SIZE.0 as i32 - 175;
     for (row, line) in lines.iter().enumerate() {
         let y = 60 + 20 * row as i32;
-        let style = colour(line.kind).stroke_width(if line.kind.is_ipc() { 3 } else { 1 });
 
-        area.draw(&PathElement::new([(left, y), (left + 18, y)], style))
+        area.draw(&PathElement::new([(left, y), (left + 18, y)], line.style()))
             .map_err(|error| fail(&error))?;
         area.draw(&Text::new(
-            line.kind.name(),
+            line.name.as_str(),
             (left + 24, y - 6),
             ("sans-serif", 12),
         ))
@@ -244,7 +252,7 @@ impl Results {
             &title,
             &self.unit(view.until),
             &columns,
-            &lines(&chosen, &sizes, |found| found.case.size, view.until),
+            &self.lines(&chosen, &sizes, |found| found.case.size, view.until),
         )
     }
 
@@ -269,13 +277,55 @@ impl Results {
             &title,
             &self.unit(view.until),
             &columns,
-            &lines(
+            &self.lines(
                 &chosen,
                 &receivers,
                 |found| found.case.receivers,
                 view.until,
             ),
         )
+    }
+
+    /// The points of what has been measured of this case and its like.
+    fn line(&self, case: &Case, points: Vec<(usize, f64)>) -> Line {
+        let last = self.runs.last().and_then(|run| run.name.as_ref());
+
+        Line {
+            kind: case.transport,
+            name: case.line(),
+            strength: if case.from.as_ref() == last { 1.0 } else { 0.4 },
+            points,
+        }
+    }
+
+    fn lines(
+        &self,
+        chosen: &[&Throughput],
+        columns: &[usize],
+        column: fn(&Throughput) -> usize,
+        until: Until,
+    ) -> Vec<Line> {
+        let mut lines = Vec::new();
+
+        for (transport, from) in distinct(
+            chosen
+                .iter()
+                .map(|found| (found.case.transport, &found.case.from)),
+        ) {
+            let is_of = |case: &Case| case.transport == transport && &case.from == from;
+            let Some(first) = chosen.iter().find(|found| is_of(&found.case)) else {
+                continue;
+            };
+            let points = columns.iter().enumerate().filter_map(|(index, &value)| {
+                chosen
+                    .iter()
+                    .find(|found| is_of(&found.case) && column(found) == value)
+                    .map(|found| (index, until.of(found)))
+            });
+
+            lines.push(self.line(&first.case, points.collect()));
+        }
+        lines
     }
 
     fn draw_latency(&self, directory: &Path) -> Result<()> {
@@ -296,12 +346,13 @@ impl Results {
                         && Some(found.case.size) == size
                         && self.is_drawn(&found.case)
                 })
-                .map(|found| Line {
-                    kind: found.case.transport,
-                    points: (0..)
-                        .zip(found.times.line())
-                        .filter_map(|(column, time)| Some((column, time? as f64)))
-                        .collect(),
+                .filter_map(|found| {
+                    let times = found.times.as_ref()?.line();
+                    let points = (0..)
+                        .zip(times)
+                        .filter_map(|(column, time)| Some((column, time? as f64)));
+
+                    Some(self.line(&found.case, points.collect()))
                 })
                 .collect();
             let name = match pace {
@@ -319,28 +370,4 @@ impl Results {
         }
         Ok(())
     }
-}
-
-fn lines(
-    chosen: &[&Throughput],
-    columns: &[usize],
-    column: fn(&Throughput) -> usize,
-    until: Until,
-) -> Vec<Line> {
-    distinct(chosen.iter().map(|found| found.case.transport))
-        .into_iter()
-        .map(|kind| Line {
-            kind,
-            points: columns
-                .iter()
-                .enumerate()
-                .filter_map(|(index, &value)| {
-                    chosen
-                        .iter()
-                        .find(|found| found.case.transport == kind && column(found) == value)
-                        .map(|found| (index, until.of(found)))
-                })
-                .collect(),
-        })
-        .collect()
 }

@@ -99,3 +99,92 @@ impl<'a> Sink<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: usize = 64;
+
+    fn message(number: u64) -> Vec<u8> {
+        let mut message = vec![0; SIZE];
+
+        payload::fill(&mut message, number);
+        message
+    }
+
+    /// What is wrong when each receiver has got these; 4 were sent, of which the first
+    /// two are whole.
+    fn wrong(fanout: Fanout, received: &[&[Vec<u8>]]) -> Option<String> {
+        let board = Board::new(received.len(), fanout).unwrap();
+        let mut sinks: Vec<_> = (0..received.len())
+            .map(|index| Sink::new(&board, index, SIZE, fanout))
+            .collect();
+
+        for (end, whole) in [(2, true), (4, false)] {
+            board.begin(end, whole);
+            for (sink, messages) in sinks.iter_mut().zip(received) {
+                let of_round = |message: &&Vec<u8>| (payload::number(message) < 2) == whole;
+
+                messages
+                    .iter()
+                    .filter(of_round)
+                    .for_each(|message| sink.take(message));
+                sink.publish();
+            }
+        }
+        board.mismatch(4)
+    }
+
+    fn messages(numbers: &[u64]) -> Vec<Vec<u8>> {
+        numbers.iter().copied().map(message).collect()
+    }
+
+    #[test]
+    fn what_was_sent_is_right() {
+        let all = messages(&[0, 1, 2, 3]);
+
+        assert_eq!(wrong(Fanout::One, &[&all]), None);
+        assert_eq!(wrong(Fanout::Each, &[&all, &all]), None);
+        let (some, others) = (messages(&[0, 3]), messages(&[1, 2]));
+        assert_eq!(wrong(Fanout::Any, &[&some, &others]), None);
+    }
+
+    #[test]
+    fn one_message_makes_it_wrong() {
+        for numbers in [
+            // Lost, doubled, another one instead, and swapped.
+            &[0, 1, 3][..],
+            &[0, 1, 2, 2, 3],
+            &[0, 1, 2, 4],
+            &[0, 1, 3, 2],
+            &[1, 0, 2, 3],
+        ] {
+            let all = messages(&[0, 1, 2, 3]);
+            let bad = messages(numbers);
+
+            assert!(wrong(Fanout::One, &[&bad]).is_some(), "{numbers:?}");
+            assert!(wrong(Fanout::Each, &[&all, &bad]).is_some(), "{numbers:?}");
+            assert!(wrong(Fanout::Any, &[&bad, &[]]).is_some(), "{numbers:?}");
+        }
+        let twice = messages(&[0, 1]);
+        assert!(wrong(Fanout::Any, &[&twice, &messages(&[1, 2, 3])]).is_some());
+        assert!(wrong(Fanout::Any, &[&twice, &messages(&[2])]).is_some());
+    }
+
+    #[test]
+    fn every_byte_of_a_whole_message_counts() {
+        for byte in [8, SIZE - 1] {
+            let mut bad = messages(&[0, 1, 2, 3]);
+
+            bad[1][byte] ^= 1;
+            assert!(wrong(Fanout::One, &[&bad]).is_some(), "byte {byte}");
+        }
+        for len in [SIZE - 1, 8] {
+            let mut bad = messages(&[0, 1, 2, 3]);
+
+            bad[3].truncate(len);
+            assert!(wrong(Fanout::One, &[&bad]).is_some(), "{len} bytes");
+        }
+    }
+}

@@ -8,8 +8,9 @@ use crate::cpu::{self, Placement};
 use crate::flood::{flood, Effort};
 use crate::latency::Percentiles;
 use crate::pingpong::ping_pong;
-use crate::rated::rated;
+use crate::rated::{rated, Rated};
 use crate::results::{Alone, Case, Latency, Pace, Results, Throughput};
+use crate::stat::Stat;
 use crate::transport::Kind;
 use crate::work::{Fanout, Work};
 use anyhow::Result;
@@ -36,7 +37,7 @@ pub struct Plan {
     pub all: bool,
     /// How long throughput is measured.
     pub effort: Effort,
-    /// Messages for latencies; none with 0.
+    /// Messages for each latency, in all rounds together; none with 0.
     pub messages: u64,
     /// Bytes of those.
     pub latency_sizes: Vec<usize>,
@@ -84,6 +85,9 @@ impl Item {
                 "{}: a completion has no room for the time a message was due",
                 kind.name()
             ));
+        }
+        if rate.is_some() && cpus < 2 {
+            return Some("one way: the sender spins, on the receiver's CPU".into());
         }
         if kind.has_rings() && work.setup == Setup::SqPoll && work.receivers + 1 > 2 * cpus {
             return Some(format!(
@@ -256,7 +260,7 @@ impl Plan {
         let clock = Clock::here();
         let (items, left_out) = self.items(clock, cpu::allowed()?.len());
         let place = Placement::apart()?;
-        let mut results = Results::new(command, clock, left_out);
+        let mut results = Results::new(command, clock, items.len(), left_out);
         let mut progress = Progress::new(items.len());
 
         for left_out in &results.left_out {
@@ -269,7 +273,11 @@ impl Plan {
                 progress.error(&error);
                 results.errors.push(error);
             }
-            save(&results)?;
+            results.step();
+            // What has been measured is still shown in the end.
+            if let Err(error) = save(&results) {
+                progress.error(&format!("{error:#}"));
+            }
         }
         progress.finish();
         Ok(results)
@@ -291,6 +299,7 @@ impl Plan {
                     what: request.name().into(),
                     batch: part.batch,
                     setup: part.setup.name().into(),
+                    from: None,
                     time,
                 });
             }
@@ -309,21 +318,49 @@ impl Plan {
                 });
             }
             Item::Latency(kind, work, pace) => {
-                let times = match pace {
-                    Pace::PingPong => ping_pong(*kind, work, place, self.messages, true)?.trips,
-                    Pace::Rated(ns) => rated(*kind, work, place, self.messages, *ns)?,
-                };
-                let times = Percentiles::of(&times)?;
+                let found = self.times(*kind, work, *pace, place)?;
 
-                progress.figure(&format!("p50 {}, p99 {}", times.p50, times.p99));
-                results.latency.push(Latency {
-                    case: Case::new(*kind, work),
-                    pace: *pace,
-                    times,
+                progress.figure(&match &found.times {
+                    Some(times) => format!("p50 {}, p99 {}", times.p50, times.p99),
+                    None => format!("{:.0} % of the rate", 100.0 * found.reached),
                 });
+                results.latency.push(found);
             }
         }
         Ok(())
+    }
+
+    /// Each round between processes of its own: some have more luck than others.
+    fn times(&self, kind: Kind, work: &Work, pace: Pace, place: &Placement) -> Result<Latency> {
+        let rounds = self.effort.rounds as u64;
+        let messages = self.messages.div_ceil(rounds);
+        let (mut all, mut medians, mut reached) = (Vec::new(), Vec::new(), 1.0f64);
+
+        for _ in 0..rounds {
+            let round = match pace {
+                Pace::PingPong => ping_pong(kind, work, place, messages, true)?.trips,
+                Pace::Rated(ns) => {
+                    let done = rated(kind, work, place, messages, ns)?;
+
+                    reached = reached.min(done.reached);
+                    done.ages
+                }
+            };
+            if reached < Rated::ENOUGH {
+                break;
+            }
+            medians.push(Percentiles::of(&round)?.p50 as f64);
+            all.extend(round);
+        }
+        let is_reached = reached >= Rated::ENOUGH;
+
+        Ok(Latency {
+            case: Case::new(kind, work),
+            pace,
+            reached,
+            times: is_reached.then(|| Percentiles::of(&all)).transpose()?,
+            p50: is_reached.then(|| Stat::new(medians)),
+        })
     }
 }
 
@@ -435,7 +472,7 @@ mod tests {
 
     #[test]
     fn pictures_have_rings_of_any_set_up() {
-        let mut results = Results::new(String::new(), Clock::Wall, Vec::new());
+        let mut results = Results::new(String::new(), Clock::Wall, 0, Vec::new());
 
         for setup in [Setup::SqPoll, Setup::Plain, Setup::DeferTaskrun] {
             let work = Work {

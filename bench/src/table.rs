@@ -3,7 +3,7 @@
 //! Results as tables, which are Markdown and can be read on a terminal.
 
 use crate::latency::LINE;
-use crate::results::{Case, Results, Throughput};
+use crate::results::{Case, Latency, Results, Throughput};
 use crate::stat::Stat;
 use crate::work::Fanout;
 use std::fmt::Write;
@@ -78,7 +78,9 @@ fn cell(found: &Throughput) -> String {
 }
 
 fn with_spread(mut text: String, time: &Stat) -> String {
-    if time.spread() >= 10.0 {
+    if time.rounds.len() == 1 {
+        text.push_str(" (1)");
+    } else if time.spread() >= 10.0 {
         let _ = write!(text, " ±{:.0} %", time.spread() / 2.0);
     }
     text
@@ -90,13 +92,26 @@ impl Results {
         let unit = self.clock.unit();
         let mut text = String::from("# Results\n\n");
 
-        text.push_str(&self.machine.describe("- "));
-        let _ = writeln!(text, "- measured with: `{}`", self.command);
+        let mut machine = None;
+        for run in &self.runs {
+            if machine.replace(&run.machine) != Some(&run.machine) {
+                text.push_str(&run.machine.describe("- "));
+            }
+            let name = run.name.as_deref().unwrap_or("measured with");
+            let _ = writeln!(text, "- {name}: `{}`", run.command);
+            if run.done < run.planned {
+                let _ = writeln!(
+                    text,
+                    "- **cut short**: {} of {} were measured",
+                    run.done, run.planned
+                );
+            }
+        }
         let _ = writeln!(
             text,
             "- figures are {unit} for one message, medians of the rounds: until the last receiver \
              has it / until it is sent; ± is half of the spread between rounds, where that is 5 % \
-             or more\n"
+             or more; (1) where there was one round only\n"
         );
         self.parts(&mut text);
         self.sizes(Fanout::One, &mut text);
@@ -133,7 +148,10 @@ impl Results {
 
         for part in &self.parts {
             table.rows.push(vec![
-                part.what.clone(),
+                match &part.from {
+                    Some(from) => format!("{from}: {}", part.what),
+                    None => part.what.clone(),
+                },
                 part.setup.clone(),
                 part.batch.to_string(),
                 with_spread(format!("{:.0}", part.time.median), &part.time),
@@ -254,12 +272,7 @@ impl Results {
             for found in &self.latency {
                 if found.pace == pace && found.case.size == size {
                     let mut row = vec![found.case.label()];
-                    row.extend(
-                        found
-                            .times
-                            .line()
-                            .map(|time| time.map_or("-".to_owned(), |time| time.to_string())),
-                    );
+                    row.extend(found.line());
                     table.rows.push(row);
                 }
             }
@@ -271,5 +284,23 @@ impl Results {
                 table.render()
             );
         }
+    }
+}
+
+impl Latency {
+    /// What a table has of it.
+    fn line(&self) -> Vec<String> {
+        let (Some(times), Some(p50)) = (&self.times, &self.p50) else {
+            let share = format!("{:.0} % of the rate", 100.0 * self.reached);
+            let none = LINE.iter().skip(1).map(|_| "-".to_owned());
+
+            return std::iter::once(share).chain(none).collect();
+        };
+        let mut line = times
+            .line()
+            .map(|time| time.map_or("-".to_owned(), |time| time.to_string()));
+
+        line[0] = with_spread(std::mem::take(&mut line[0]), p50);
+        line.into()
     }
 }

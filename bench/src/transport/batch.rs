@@ -2,6 +2,7 @@
 
 //! Several receives submitted together, of which only the first may wait.
 
+use crate::payload;
 use crate::ring::{result, Ring};
 use crate::sink::Sink;
 use anyhow::{ensure, Result};
@@ -17,6 +18,8 @@ pub struct Batch {
     /// The first is under way since the last time: it had found nothing, and
     /// the others then did.
     waiting: bool,
+    /// What was found in any order, to be put in that of the messages' numbers.
+    unordered: Option<Vec<(u64, usize, usize)>>,
 }
 
 impl Batch {
@@ -42,13 +45,20 @@ impl Batch {
             buffer: buffer.as_ptr(),
             size,
             waiting: false,
+            unordered: None,
         }
+    }
+
+    /// For requests of which one that finds nothing may be tried again behind others.
+    pub fn unordered(mut self) -> Self {
+        self.unordered = Some(Vec::with_capacity(self.requests.len()));
+        self
     }
 
     /// Receives once: how many messages there were.
     ///
     /// The kernel runs the requests one after the other, and completions are in
-    /// the order in which messages were taken.
+    /// the order in which messages were taken, unless this is [`Self::unordered`].
     pub fn receive(&mut self, sink: &mut Sink<'_>) -> Result<u64> {
         let mut others = 0;
         let mut found = 0;
@@ -75,14 +85,27 @@ impl Batch {
                 ensure!(len <= self.size, "{len} bytes in a buffer of {}", self.size);
                 // SAFETY: the request's part of the buffer is that long, and the
                 // kernel has done with it.
-                sink.take(unsafe {
-                    std::slice::from_raw_parts(self.buffer.add(index * self.size), len)
-                });
+                let message =
+                    unsafe { std::slice::from_raw_parts(self.buffer.add(index * self.size), len) };
+                match &mut self.unordered {
+                    None => sink.take(message),
+                    Some(all) => all.push((payload::number(message), index, len)),
+                }
                 found += 1;
             }
             if others == 0 && (found > 0 || !self.waiting) {
-                return Ok(found);
+                break;
             }
         }
+        if let Some(all) = &mut self.unordered {
+            all.sort_unstable();
+            for (_, index, len) in all.drain(..) {
+                // SAFETY: as above, and no request is under way.
+                sink.take(unsafe {
+                    std::slice::from_raw_parts(self.buffer.add(index * self.size), len)
+                });
+            }
+        }
+        Ok(found)
     }
 }

@@ -20,7 +20,8 @@ pub fn call(ret: isize) -> io::Result<usize> {
     usize::try_from(ret).map_err(|_| io::Error::last_os_error())
 }
 
-/// A pipe that holds about what other transports hold for this work.
+/// A pipe that holds about what other transports hold for this work, or 1 MiB, which is what
+/// everybody may have.
 pub fn pipe(work: &Work) -> Result<Ends> {
     let mut fds = [0; 2];
 
@@ -28,10 +29,14 @@ pub fn pipe(work: &Work) -> Result<Ends> {
     call(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) } as isize)?;
     // SAFETY: the kernel has just made both for us.
     let (rx, tx) = unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) };
-    // 1 MiB is what everybody may have.
-    let size = (work.entries() * work.size).clamp(64 << 10, 1 << 20);
-    // SAFETY: a plain system call. It is no harm where it fails.
-    unsafe { libc::fcntl(tx.as_raw_fd(), libc::F_SETPIPE_SZ, size as libc::c_int) };
+    let size = (work.entries() * work.size).max(64 << 10);
+    for size in [size, size.min(1 << 20)] {
+        // SAFETY: a plain system call. It is no harm where it fails.
+        let now = unsafe { libc::fcntl(tx.as_raw_fd(), libc::F_SETPIPE_SZ, size as libc::c_int) };
+        if now >= 0 {
+            break;
+        }
+    }
     Ok(Ends { rx, tx })
 }
 

@@ -100,12 +100,16 @@ impl Transport for Ipc {
             Style::Wait => abi::RECV_WAIT,
             Style::Poll | Style::Multishot => 0,
         };
-        let batch = Batch::new(ring, batch, size, |index, start| {
+        let mut batch = Batch::new(ring, batch, size, |index, start| {
             let flags = if index == 0 { first } else { 0 };
             Sqe::recv(subscriber.id, start, size)
                 .with(flags)
                 .into_entry()
         });
+        if self.style == Style::Poll {
+            // As the RFC has it a worker thread tries again.
+            batch = batch.unordered();
+        }
 
         Ok(Box::new(IpcReceiver {
             batch,

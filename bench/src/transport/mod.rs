@@ -144,6 +144,9 @@ impl Kind {
             Kind::UringPipeMultishot if !one_go => {
                 Some("a multishot read may end anywhere in more than 4 KiB")
             }
+            Kind::Mq if work.size > mq::largest() => {
+                Some("longer than messages may be without CAP_SYS_RESOURCE")
+            }
             Kind::UnixMmsg if work.batch == 1 => Some("the same as unix, one by one"),
             Kind::MsgRing if work.size != 64 => Some("a completion has no size"),
             Kind::MsgRing if any => Some("the sender chooses who gets a completion"),

@@ -5,10 +5,12 @@
 use super::file::call;
 use super::{queues, Receiver, Sender, Transport};
 use crate::outbox::Outbox;
+use crate::privilege;
 use crate::sink::Sink;
 use crate::work::Work;
 use anyhow::{Context, Result};
 use std::ffi::CString;
+use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -30,6 +32,20 @@ impl Queues {
                 .collect::<Result<_>>()?,
             size: work.size,
         })
+    }
+}
+
+/// Bytes that a message may have at most.
+pub fn largest() -> usize {
+    let limit = || {
+        let text = fs::read_to_string("/proc/sys/fs/mqueue/msgsize_max").ok()?;
+        text.trim().parse().ok()
+    };
+
+    if privilege::is_beyond_limits() {
+        usize::MAX
+    } else {
+        limit().unwrap_or(usize::MAX)
     }
 }
 
