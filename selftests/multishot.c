@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* IOIPC_RECV_MULTISHOT: many messages by one request. */
 #include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "multi_fixture.h"
 
@@ -207,6 +209,70 @@ TEST_F(multi, others_go_on_in_a_flood)
 		give(_metadata, self, cqe_buffer(&cqe), 1);
 	}
 	child_kill(pid);
+}
+
+enum { DRAINED = 32768 };
+
+/* Receives all there is by one request, when it is told to go on. */
+static void __noreturn drain_when_it_may(__u32 channel)
+{
+	struct buffers buffers;
+	struct ring ring;
+	struct sub sub;
+
+	if (ring_open_sized(&ring, RING_PLAIN, 8, 2 * DRAINED) ||
+	    ipc_attach(&ring, &sub, channel, IOIPC_SUB_RECV) ||
+	    buffers_open(&ring, &buffers, BUFFER_RING, GROUP, DRAINED, 4) ||
+	    buffers_give(&ring, &buffers, 0, DRAINED))
+		_exit(10);
+	prep_recv_select(&ring, sub.id, GROUP, 0, IOIPC_RECV_MULTISHOT, 1);
+	if (ring_submit(&ring))
+		_exit(11);
+	raise(SIGSTOP);
+	for (;;)
+		pause();
+}
+
+/* How many of a channel's messages have been received. */
+static long long received(const struct sub *sub)
+{
+	/* Looking has it counted anew, for who looks next. */
+	fdinfo_value(sub->fd, "ipc-head");
+	return fdinfo_value(sub->fd, "ipc-head");
+}
+
+/* A task that is killed does not go on receiving all there is before it ends. */
+TEST_F(multi, killed_between_bursts)
+{
+	struct ring *ring = &self->peer;
+	long long before_end = DRAINED;
+	struct sub tx, rx;
+	int status, try;
+	pid_t pid;
+	__u32 id, i;
+
+	/* Unless the signal comes too late. */
+	for (try = 0; try < 20 && before_end > DRAINED - 100; try++) {
+		ASSERT_EQ(0, ipc_create(ring, &id, 0, DRAINED, 4));
+		ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
+		pid = child_start();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			drain_when_it_may(id);
+		ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+		ASSERT_TRUE(WIFSTOPPED(status));
+		for (i = 0; i < DRAINED; i++)
+			ASSERT_EQ(4, ipc_send_u32(ring, tx.id, i));
+		ASSERT_EQ(0, kill(pid, SIGCONT));
+		while (!received(&tx))
+			;
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		before_end = received(&tx);
+		child_wait(pid);
+	}
+	EXPECT_GE(DRAINED - 100, before_end);
+	ASSERT_EQ(0, ipc_attach(ring, &rx, id, IOIPC_SUB_RECV));
+	EXPECT_LE(before_end, ipc_recv_u32(ring, rx.id));
 }
 
 /*

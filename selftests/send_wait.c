@@ -221,6 +221,55 @@ TEST_F(pair, the_last_message_makes_room_enough)
 	EXPECT_EQ(1, fdinfo_value(large.tx.fd, ROOM_WAKEUPS));
 }
 
+/*
+ * The same for a multishot receive whose last message is the last one that it
+ * takes in one go, which is when it looks for others; the messages are there
+ * @before it, or come before its task has it run.
+ */
+static void whole_bursts(struct __test_metadata *_metadata,
+			 struct pair_data *self, __u32 flags, __u32 bursts,
+			 bool before)
+{
+	const __u32 mine = 32 * bursts, entries = 8 * mine;
+	struct ring *ring = &self->ring, receiver;
+	struct sub tx, rx, other;
+	struct buffers buffers;
+	__u32 id, i;
+
+	ASSERT_EQ(0, ring_open_sized(&receiver, RING_DEFER, 8, 2 * mine));
+	ASSERT_EQ(0, buffers_open(&receiver, &buffers, BUFFER_RING, 1,
+				  2 * mine, 8));
+	ASSERT_EQ(0, buffers_give(&receiver, &buffers, 0, 2 * mine));
+	ASSERT_EQ(0, ipc_create(ring, &id, flags, entries, 4));
+	ASSERT_EQ(0, ipc_attach(ring, &tx, id, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, ipc_attach(&receiver, &rx, id, IOIPC_SUB_RECV));
+	ASSERT_EQ(0, ipc_attach(&self->peer, &other, id, IOIPC_SUB_RECV));
+	prep_recv_select(&receiver, rx.id, 1, 0, IOIPC_RECV_MULTISHOT, 1);
+	if (!before) {
+		ASSERT_EQ(0, ring_submit(&receiver));
+		ASSERT_EQ(0, fdinfo_wait(rx.fd, RECEIVES_WAITING, 1));
+	}
+	for (i = 0; i < entries; i++)
+		ASSERT_EQ(4, ipc_send(&self->peer, id, &i, 4,
+				      i < mine ? rx.id : other.id));
+	send_value(ring, tx.id, &entries, IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	ASSERT_EQ(0, fdinfo_wait(tx.fd, SENDS_WAITING, 1));
+	ASSERT_EQ(0, ring_enter_timeout(&receiver, mine, PATIENCE_MS));
+	expect_next(_metadata, ring, entries, 4);
+	EXPECT_EQ(1, fdinfo_value(tx.fd, ROOM_WAKEUPS));
+	buffers_close(&buffers);
+	ring_close(&receiver);
+}
+
+TEST_F(pair, the_last_message_of_a_burst_makes_room_enough)
+{
+	whole_bursts(_metadata, self, variant->flags, 1, true);
+	whole_bursts(_metadata, self, variant->flags, 1, false);
+	whole_bursts(_metadata, self, variant->flags, 2, true);
+	whole_bursts(_metadata, self, variant->flags, 2, false);
+}
+
 /* Pollers do not wait for a quarter. */
 TEST_F(pair, pollers_are_told_at_once)
 {
@@ -1064,6 +1113,43 @@ TEST_F(pair, stopped_before_others)
 		expect_next(_metadata, i ? &stopped : ring, 2 - i, 4);
 	}
 	ring_close(&stopped);
+}
+
+/*
+ * A send that leaves its turn to one that has been woken gets on when that has
+ * gone, although nothing is received any more: what the other one has sent is for
+ * somebody who has stopped.
+ */
+TEST_F(pair, behind_one_whose_message_stays)
+{
+	enum { ENTRIES = 16, MINE = ENTRIES / 4 - 1 };
+	static const __u32 value[2] = { 100, 101 };
+	struct ring *ring = &self->ring, woken;
+	struct sub sub, stopped;
+	struct large large;
+	__u32 i;
+
+	open_large(_metadata, self, &large, variant->flags, ENTRIES, 4);
+	ASSERT_EQ(0, ring_open(&woken, RING_DEFER));
+	ASSERT_EQ(0, ipc_attach(&woken, &sub, large.id, IOIPC_SUB_SEND));
+	ASSERT_EQ(0, ipc_attach(&self->peer, &stopped, large.id,
+				IOIPC_SUB_RECV));
+	for (i = 0; i < ENTRIES; i++)
+		ASSERT_EQ(4, ipc_send(&self->peer, large.id, &i, 4,
+				      i < MINE ? large.rx.id : stopped.id));
+	prep_send(&woken, sub.id, &value[0], 4, stopped.id, 0)->ioprio =
+		IOIPC_SEND_WAIT;
+	ASSERT_EQ(0, ring_submit(&woken));
+	ASSERT_EQ(0, fdinfo_wait(sub.fd, SENDS_WAITING, 1));
+	for (i = 0; i < MINE; i++)
+		ASSERT_EQ(i, ipc_recv_u32(&self->peer, large.rx.id));
+	/* That one is woken, and does not run before its ring is entered. */
+	send_value(ring, large.tx.id, &value[1], IOIPC_SEND_WAIT);
+	ASSERT_EQ(0, ring_submit(ring));
+	ASSERT_EQ(0, fdinfo_wait(large.tx.fd, SENDS_WAITING, 1));
+	expect_next(_metadata, &woken, 0, 4);
+	expect_next(_metadata, ring, value[1], 4);
+	ring_close(&woken);
 }
 
 /* Who polls exclusively, and does not wait, takes no turns. */

@@ -97,6 +97,9 @@ pub(crate) struct Channel {
     turns: Word32,
     /// Where the ring's tail was when they were woken.
     turns_from: Word64,
+    /// Not 0 where there was room, a send left it to others that wait, and whoever has gone since has
+    /// not seen to it.
+    stood_back: Word32,
     receivers: Word32,
     /// The number of the next notice of who has come or gone; written with the members locked.
     noticed_to: Word64,
@@ -154,6 +157,7 @@ impl Channel {
                 waiting_sends: Word32::new(0),
                 turns: Word32::new(0),
                 turns_from: Word64::new(0),
+                stood_back: Word32::new(0),
                 receivers: Word32::new(0),
                 noticed_to: Word64::new(0),
                 members <- new_spinlock!(Members::new(), "Channel::members"),

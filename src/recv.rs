@@ -200,9 +200,9 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             },
         };
 
-        if outcome == Outcome::WAIT && task::is_killed() {
+        if matches!(outcome, Outcome::WAIT | Outcome::REQUEUE) && task::is_killed() {
             // Whatever it waits for, it shall not keep the task from its end: `poll` may say that
-            // it is there.
+            // it is there, or there is more to receive.
             outcome = req.complete(Err(EINTR), 0);
         }
         if outcome == Outcome::WAIT {
@@ -349,8 +349,9 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             .burst(flags, locked)
             .unwrap_or_else(|error| Some(self.req.complete(Err(error), 0)));
 
-        // Once for all of them.
-        self.tell_of_room(|| outcome.is_some());
+        // Once for all of them. Where it has taken as many as it may `poll` is asked next, and does
+        // not have it come again if those were the last.
+        self.tell_of_room(|| outcome.is_some() || self.look().is_none());
         outcome.unwrap_or(Outcome::later(flags))
     }
 

@@ -84,8 +84,7 @@ fn wait_or_end(req: Send<'_>, subscriber: &Subscriber, result: Result<u32>) -> O
     if req.command().ticket.get() != 0 {
         if result.is_ok() {
             end_wait(req, subscriber);
-            // Whoever has left this send its turn, of this subscriber or another one.
-            subscriber.channel.room_is_left(false);
+            subscriber.channel.waiting_send_has_gone();
         } else {
             give_up(req, subscriber);
         }
@@ -96,7 +95,7 @@ fn wait_or_end(req: Send<'_>, subscriber: &Subscriber, result: Result<u32>) -> O
 /// Ends the wait of a send that is not sent, or that the core has given up.
 pub(crate) fn give_up(req: Send<'_>, subscriber: &Subscriber) {
     end_wait(req, subscriber);
-    subscriber.channel.room_is_left(true);
+    subscriber.channel.room_is_left();
 }
 
 fn end_wait(req: Send<'_>, subscriber: &Subscriber) {

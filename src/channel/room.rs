@@ -19,6 +19,17 @@ const WAKE_STEPS: u32 = 1024;
 /// What part of the ring is made free when lossy receivers are overrun.
 const OVERRUN_PART: usize = 64;
 
+/// Which of the sends that wait for room are woken where there is some.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// As many as there is room for, when there is enough of it.
+    Enough,
+    /// One of them, in any case.
+    One,
+    /// All of them.
+    All,
+}
+
 impl Channel {
     /// Makes room in a full ring for a sender that needs it: what is free for nothing, or else at
     /// the cost of those lossy receivers that are the slowest.
@@ -114,14 +125,26 @@ impl Channel {
     }
 
     /// Whether a waiting send of `member` that has not been woken is to leave what room there is to
-    /// those of other members, who have been here before. It will be woken: there is something to
-    /// be received, and somebody to do it, and then all are.
+    /// those of other members, who have been here before. It will be woken: when one of those has
+    /// gone, or when something has been received, which there is, and somebody to do it.
     pub(crate) fn is_others_turn(&self, member: &Member) -> bool {
         let entries = self.parameters.ring_entries;
+        let do_others_wait = || self.waiting_sends.load_relaxed() > member.sends.len();
 
-        self.waiting_sends.load_relaxed() > member.sends.len()
-            && self.nr_receivers() != 0
-            && self.reclaimed_room(entries - 1) < entries
+        if !do_others_wait() || self.nr_receivers() == 0 {
+            return false;
+        }
+        match self.reclaimed_room(entries - 1) {
+            // Whoever receives has something to tell.
+            0 => return true,
+            room if room >= entries => return false,
+            _ => {}
+        }
+        self.stood_back.store_relaxed(1);
+        // Pairs with the barrier in `waiting_send_has_gone()`: who goes has seen this one stand back,
+        // or is seen to have gone. litmus: stood-back
+        full_barrier();
+        do_others_wait()
     }
 
     /// Whether what room there is is left to sends that have waited for it and been woken, and a
@@ -162,15 +185,32 @@ impl Channel {
         }
     }
 
-    /// Room that has been left to a sender is there for others: for any, or for those who are woken
-    /// for so much.
+    /// Room that has been left to a sender, who does not use it, is there for others.
     #[cold]
-    pub(crate) fn room_is_left(&self, for_any: bool) {
+    pub(crate) fn room_is_left(&self) {
         // Pairs with the barrier in `sleep_for_room()`: whoever sleeps because room is kept has
         // seen that it no longer is, or is woken. litmus: room
         full_barrier();
         if self.asleep.any_sender() {
-            self.wake_senders(for_any);
+            self.wake_senders(Whom::All);
+        }
+    }
+
+    /// A send that has waited has found room, and those who have left it its turn may go.
+    ///
+    /// Perhaps nothing is received any more that would have them woken, so where somebody has stood
+    /// back one is woken now, and the next when that has gone.
+    #[cold]
+    pub(crate) fn waiting_send_has_gone(&self) {
+        // Pairs with the barriers in `sleep_for_room()`, as above, and in `is_others_turn()`.
+        // litmus: room, stood-back
+        full_barrier();
+        if self.asleep.any_sender() {
+            if !self.stood_back.take() {
+                self.wake_senders(Whom::Enough);
+            } else if self.wake_senders(Whom::One) != 0 {
+                self.stood_back.store_relaxed(1);
+            }
         }
     }
 
@@ -228,11 +268,16 @@ impl Channel {
     fn wake_senders_behind(&self, receiver: &Member, idle: bool) {
         // Asked past the barrier: who leaves looks, past one of its own, whether there is room, and
         // sees that of this message if it is not seen here to have left. litmus: left-room
-        self.wake_senders(idle || receiver.is_detached());
+        self.wake_senders(if idle || receiver.is_detached() {
+            Whom::All
+        } else {
+            Whom::Enough
+        });
     }
 
+    /// Wakes senders if there is room for them: how many of those that wait.
     #[cold]
-    pub(super) fn wake_senders(&self, for_any: bool) {
+    pub(super) fn wake_senders(&self, whom: Whom) -> u32 {
         let entries = self.parameters.ring_entries;
         let quarter = (entries / 4).max(1);
         let mut seen = self.ring.room();
@@ -248,22 +293,28 @@ impl Channel {
                 break;
             }
             // As for who leaves it: nobody receives who could make more.
-            let for_any = for_any || members.nr_receivers() == 0;
+            let whom = if members.nr_receivers() == 0 {
+                Whom::All
+            } else {
+                whom
+            };
 
-            if !for_any && room < quarter && room > seen {
+            if whom == Whom::Enough && room < quarter && room > seen {
                 // There may be more than is seen at once, and nobody else may come for it.
                 seen = room;
                 continue;
             }
             if woken == 0 {
                 members.wake_writers(&self.asleep);
-                if for_any || room == entries {
+                if whom == Whom::All || room == entries {
                     // Whoever does not come for it must not keep the others from it: it may be
                     // that nothing is received any more.
                     goal = self.waiting_sends.load_relaxed();
                 } else if room >= quarter || self.received.load_relaxed() >= quarter {
                     self.received.store_relaxed(0);
                     goal = room;
+                } else if whom == Whom::One {
+                    goal = 1;
                 }
             }
             let some = members.wake_senders(goal.min(WAKE_STEPS), &self.asleep);
@@ -284,5 +335,6 @@ impl Channel {
                 .store_relaxed(turns.min(quarter).min(entries - 1));
             self.turns_from.store_relaxed(self.ring.tail());
         }
+        woken
     }
 }

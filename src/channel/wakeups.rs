@@ -2,7 +2,7 @@
 
 //! Whom a channel wakes, and when.
 
-use super::Channel;
+use super::{room::Whom, Channel};
 use crate::{member::Member, rfl::atomic::full_barrier};
 
 impl Channel {
@@ -43,7 +43,7 @@ impl Channel {
         }
         // What is published and waited for by nobody makes room.
         if self.asleep.any_sender() {
-            self.wake_senders(false);
+            self.wake_senders(Whom::Enough);
         }
     }
 

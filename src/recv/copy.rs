@@ -283,7 +283,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
         if self.member().is_detached() {
             // It may have been for this receiver alone, whose leaving has not made its room.
             // litmus: left-room
-            self.channel().room_is_left(true);
+            self.channel().room_is_left();
         }
         Ok(Copied::Fault)
     }

@@ -299,6 +299,36 @@ fn who_takes_its_own_hands_on() {
     });
 }
 
+/// Who stands back behind a send that has been woken is woken when that has gone, although what it
+/// has sent is received by nobody.
+#[test]
+fn who_has_stood_back_is_woken() {
+    explore_weak(Preemptions(2), || {
+        let channel = task::channel(Mode::Unicast, 16);
+        let (receiver, stopped) = (task::attach(&channel, 2), task::attach(&channel, 3));
+        let (first, second) = (
+            task::attach_sender(&channel, 4),
+            task::attach_sender(&channel, 5),
+        );
+
+        for value in 1..=16 {
+            let target = if value < 4 { 2 } else { 3 };
+            Send::new(value).to(target).run(&first).unwrap();
+        }
+        let woken = Send::new(17).to(3).waiting().start(&first).unwrap();
+        let armed = woken.arm();
+        // All that is received ever; less than a quarter of the ring.
+        for value in 1..4 {
+            assert_eq!(Receive::now().run(&receiver), Ok(value));
+        }
+        let comes = thread::spawn(move || Send::new(18).waiting().run(&second));
+
+        assert_eq!(woken.wake(armed), Ok(()));
+        assert_eq!(comes.join().unwrap(), Ok(()));
+        drop(stopped);
+    });
+}
+
 /// What room a send that waits was woken for is left to it, until it has gone.
 // Of one thread, which shuttle takes for a mistake.
 #[cfg(not(feature = "shuttle"))]
