@@ -666,9 +666,9 @@ TEST_F(ring, memlock_of_subscribers)
 	uid_t user = own_user();
 	struct sub sub, last = {};
 	struct ring ring;
+	__u32 id, first = 0;
 	unsigned int n;
 	pid_t pid;
-	__u32 id;
 	int ret;
 
 	ASSERT_EQ(0, ipc_create_key(&self->ring, &id, 0, 4, 4, 0666, 0));
@@ -680,6 +680,11 @@ TEST_F(ring, memlock_of_subscribers)
 			ret = ipc_attach(&ring, &sub, id, IOIPC_SUB_BOTH);
 			if (ret)
 				break;
+			if (!n) {
+				/* Does not detach it. */
+				first = sub.id;
+				close(sub.fd);
+			}
 			last = sub;
 		}
 		EXPECT_EQ(-ENOMEM, ret);
@@ -689,6 +694,9 @@ TEST_F(ring, memlock_of_subscribers)
 		/* The descriptor has kept it. */
 		close(last.fd);
 		EXPECT_EQ(0, ipc_attach(&ring, &sub, id, IOIPC_SUB_BOTH));
+		EXPECT_EQ(-ENOMEM, ipc_attach(&ring, &last, id, IOIPC_SUB_BOTH));
+		ASSERT_EQ(0, ipc_detach(&ring, first));
+		EXPECT_EQ(0, ipc_attach(&ring, &last, id, IOIPC_SUB_BOTH));
 		_exit(_metadata->exit_code);
 	}
 	EXPECT_EQ(0, child_wait(pid));

@@ -68,8 +68,8 @@ enum Abi {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check the budgets on the instruction clock; exit status 1 where one is
-    /// missed.
+    /// Check the budgets on the instruction clock; exit status 1 where a limit is
+    /// missed, which is the goal or what has been reached of it.
     Check {
         /// What to use of the channels.
         #[arg(long, value_enum, default_value = "full")]

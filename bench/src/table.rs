@@ -55,7 +55,7 @@ impl Table {
 
 /// Bytes as people say them.
 pub fn bytes(size: usize) -> String {
-    if size >= 1024 && size % 1024 == 0 {
+    if size >= 1024 && size.is_multiple_of(1024) {
         format!("{} KiB", size / 1024)
     } else {
         format!("{size} B")

@@ -289,7 +289,8 @@ struct io_uring_ipc_channel_create {
  * -EMFILE: the ring has RLIMIT_NOFILE subscribers, or the process as many files.
  * -ENFILE: so many files are open as the system may have.
  * -ENOMEM: the caller's memory cgroup or RLIMIT_MEMLOCK has no room: a page for each
- *          subscriber, until the last descriptor of it is closed; and where more
+ *          subscriber, until it is detached and no descriptor, mapping or request
+ *          of it is left; and where more
  *          notices have to be kept from now on (see EVENTS), the places of all, up to
  *          2.5 MiB, until there are more again or nobody is told any more.
  *

@@ -140,7 +140,7 @@ pub struct MsgHdr {
     pub uid: u32,
     /// Likewise.
     pub gid: u32,
-    /// Messages this receiver lost just before this one.
+    /// Messages this receiver lost since the last one that it received with a header.
     pub lost: u64,
 }
 

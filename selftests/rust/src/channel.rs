@@ -210,7 +210,7 @@ pub struct Events {
     pub readable: bool,
     /// A send would be accepted.
     pub writable: bool,
-    /// The channel is destroyed.
+    /// The channel is destroyed, or this subscriber detached. Messages may be left to receive.
     pub ended: bool,
 }
 
