@@ -99,6 +99,9 @@ expect 1 "unknown option --none" "an option that the fuzzer lacks" "$SCRIPTS/fuz
 expect 1 "TOOLCHAIN is 'host' or not set, not 'Host'" "a toolchain that there is not" \
 	env TOOLCHAIN=Host "$SCRIPTS/toolchain"
 expect 0 "^chaos \[ARG" "help without a kernel" "$SCRIPTS/chaos" --help
+for script in check litmus model run-tests; do
+	expect 0 "^${script}[ :]" "help of $script" "$SCRIPTS/$script" --help
+done
 
 expect 124 "not done after 3 s" "the virtual machine ends what takes too long" \
 	"$SCRIPTS/vm" --no-module --timeout 3 -- sleep 1000
