@@ -99,7 +99,7 @@ expect 1 "unknown option --none" "an option that the fuzzer lacks" "$SCRIPTS/fuz
 expect 1 "TOOLCHAIN is 'host' or not set, not 'Host'" "a toolchain that there is not" \
 	env TOOLCHAIN=Host "$SCRIPTS/toolchain"
 expect 0 "^chaos \[ARG" "help without a kernel" "$SCRIPTS/chaos" --help
-for script in check litmus model run-tests; do
+for script in check litmus model model-mutants run-tests; do
 	expect 0 "^${script}[ :]" "help of $script" "$SCRIPTS/$script" --help
 done
 
