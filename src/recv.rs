@@ -200,7 +200,7 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
             },
         };
 
-        if matches!(outcome, Outcome::WAIT | Outcome::REQUEUE) && task::is_killed() {
+        if outcome != Outcome::COMPLETE && task::is_killed() {
             // Whatever it waits for, it shall not keep the task from its end: `poll` may say that
             // it is there, or there is more to receive.
             outcome = req.complete(Err(EINTR), 0);
@@ -351,8 +351,13 @@ impl<'a, Item: Receivable<'a>> Receive<'a, Item> {
 
         // Once for all of them. Where it has taken as many as it may `poll` is asked next, and does
         // not have it come again if those were the last.
-        self.tell_of_room(|| outcome.is_some() || self.look().is_none());
+        self.tell_of_room(|| outcome.is_some() || self.has_taken_the_last());
         outcome.unwrap_or(Outcome::later(flags))
+    }
+
+    #[cold]
+    fn has_taken_the_last(self) -> bool {
+        self.look().is_none()
     }
 
     /// Tells whoever waits for room of what a multishot request has received; `idle` as for

@@ -65,8 +65,8 @@ impl Outcome {
     /// `IOU_RETRY`: the request waits until the file's `poll` tells of what the opcode waits for,
     /// and is issued again.
     pub(crate) const WAIT: Self = Self(-(kernel::bindings::EAGAIN as c_int));
-    /// `IOU_REQUEUE`: a multishot request is issued again when others have had their turn.
-    pub(crate) const REQUEUE: Self = Self(-3072);
+    /// `IOU_REQUEUE`
+    const REQUEUE: Self = Self(-3072);
     /// `IOU_ISSUE_SKIP_COMPLETE`: the request goes from io-wq back to its task, which issues it
     /// anew, where it can wait by poll.
     pub(crate) const SEND_BACK: Self = Self(-(kernel::bindings::EIOCBQUEUED as c_int));
