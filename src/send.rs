@@ -203,6 +203,10 @@ fn may_go(req: Send<'_>, subscriber: &Subscriber) -> bool {
 #[cold]
 fn send_copy(req: Send<'_>, subscriber: &Subscriber, payload: UserBuffer) -> Result {
     let (channel, sender) = (&*subscriber.channel, &*subscriber.member);
+
+    // What has been claimed is skipped. Whoever has found the ring full meanwhile shall not wait
+    // until the pages come.
+    channel.room_is_left();
     let bytes = payload.read_all()?;
 
     // Once more, as that took its time.
@@ -233,6 +237,7 @@ fn publish(
         drop(claim);
         drop(busy);
         channel.published(position, 0);
+        channel.room_is_left();
         return Err(end);
     }
     let filled = fill(position);

@@ -137,6 +137,8 @@ pub(crate) struct Send {
     pub(crate) waits: bool,
     /// How often the payload's page goes away.
     pub(crate) faults: u32,
+    /// Whether it goes away for good then.
+    pub(crate) loses_memory: bool,
 }
 
 impl Send {
@@ -146,6 +148,7 @@ impl Send {
             target: 0,
             waits: false,
             faults: 0,
+            loses_memory: false,
         }
     }
 
@@ -164,12 +167,22 @@ impl Send {
         Self { faults, ..self }
     }
 
+    /// Has the payload unmapped when a slot has been claimed for it.
+    pub(crate) fn losing_memory(self) -> Self {
+        Self {
+            faults: 1,
+            loses_memory: true,
+            ..self
+        }
+    }
+
     /// Has it made ready for a subscriber.
     pub(crate) fn start(self, subscriber: &Subscriber) -> Result<SendUnderWay<'_>> {
         let memory = Rc::new(Memory::default());
 
         memory.payload.set([self.value; 2]);
         memory.faults.set(self.faults);
+        memory.is_unmapped.set(self.loses_memory);
 
         let sqe = Sqe {
             ioprio: if self.waits { send_flags::WAIT } else { 0 },

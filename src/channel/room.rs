@@ -185,7 +185,7 @@ impl Channel {
         }
     }
 
-    /// Room that has been left to a sender, who does not use it, is there for others.
+    /// Room that has been left to a sender, or claimed by one, who does not use it, is there for others.
     #[cold]
     pub(crate) fn room_is_left(&self) {
         // Pairs with the barrier in `sleep_for_room()`: whoever sleeps because room is kept has

@@ -118,7 +118,12 @@ impl UserBuffer {
     }
 
     pub(crate) fn read_all(&self) -> Result<KVVec<u8>> {
-        Ok(KVVec::from(vec![self.memory().payload.get()[0]; self.len]))
+        let memory = self.memory();
+
+        if memory.is_unmapped.get() {
+            return Err(EFAULT);
+        }
+        Ok(KVVec::from(vec![memory.payload.get()[0]; self.len]))
     }
 
     pub(crate) fn fault_in_writeable(&self) -> Result {

@@ -329,6 +329,30 @@ fn who_has_stood_back_is_woken() {
     });
 }
 
+/// A slot that was claimed in vain is room for whoever has found the ring full meanwhile.
+#[test]
+fn a_claim_in_vain_is_room() {
+    explore_weak(Preemptions(1), || {
+        let channel = task::channel(Mode::Unicast, 8);
+        let stopped = task::attach(&channel, 2);
+        let (first, others) = (
+            task::attach_sender(&channel, 3),
+            task::attach_sender(&channel, 4),
+        );
+
+        let fails = thread::spawn(move || Send::new(1).losing_memory().run(&first));
+        while channel.ring().tail() == 0 {
+            thread::yield_now();
+        }
+        for value in 2..=8 {
+            Send::new(value).to(2).run(&others).unwrap();
+        }
+        assert_eq!(Send::new(9).waiting().run(&others), Ok(()));
+        assert_eq!(fails.join().unwrap(), Err(EFAULT));
+        drop(stopped);
+    });
+}
+
 /// What room a send that waits was woken for is left to it, until it has gone.
 // Of one thread, which shuttle takes for a mistake.
 #[cfg(not(feature = "shuttle"))]
