@@ -68,6 +68,12 @@ impl Word64 {
         return self.0.cmpxchg(old, new, Full);
     }
 
+    /// Adds one, and returns the sum. Orders nothing.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> u64 {
+        self.0.fetch_add(1, Relaxed) + 1
+    }
+
     /// Replaces `old` by `new`, fully ordered, and says whether it did.
     #[inline(always)]
     pub(crate) fn replace(&self, old: u64, new: u64) -> bool {

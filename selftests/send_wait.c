@@ -1123,13 +1123,14 @@ TEST_F(pair, stopped_before_others)
 TEST_F(pair, behind_one_whose_message_stays)
 {
 	enum { ENTRIES = 16, MINE = ENTRIES / 4 - 1 };
-	static const __u32 value[2] = { 100, 101 };
+	static const __u32 value[3] = { 100, 101, 102 };
 	struct ring *ring = &self->ring, woken;
-	struct sub sub, stopped;
+	struct sub sub, stopped, last;
 	struct large large;
 	__u32 i;
 
 	open_large(_metadata, self, &large, variant->flags, ENTRIES, 4);
+	ASSERT_EQ(0, ipc_attach(ring, &last, large.id, IOIPC_SUB_SEND));
 	ASSERT_EQ(0, ring_open(&woken, RING_DEFER));
 	ASSERT_EQ(0, ipc_attach(&woken, &sub, large.id, IOIPC_SUB_SEND));
 	ASSERT_EQ(0, ipc_attach(&self->peer, &stopped, large.id,
@@ -1144,11 +1145,17 @@ TEST_F(pair, behind_one_whose_message_stays)
 	for (i = 0; i < MINE; i++)
 		ASSERT_EQ(i, ipc_recv_u32(&self->peer, large.rx.id));
 	/* That one is woken, and does not run before its ring is entered. */
-	send_value(ring, large.tx.id, &value[1], IOIPC_SEND_WAIT);
-	ASSERT_EQ(0, ring_submit(ring));
-	ASSERT_EQ(0, fdinfo_wait(large.tx.fd, SENDS_WAITING, 1));
+	for (i = 1; i < 3; i++) {
+		const struct sub *by = i == 1 ? &large.tx : &last;
+
+		prep_send(ring, by->id, &value[i], 4, stopped.id, i)->ioprio =
+			IOIPC_SEND_WAIT;
+		ASSERT_EQ(0, ring_submit(ring));
+		ASSERT_EQ(0, fdinfo_wait(by->fd, SENDS_WAITING, 1));
+	}
 	expect_next(_metadata, &woken, 0, 4);
-	expect_next(_metadata, ring, value[1], 4);
+	for (i = 1; i < 3; i++)
+		expect_next(_metadata, ring, i, 4);
 	ring_close(&woken);
 }
 

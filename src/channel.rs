@@ -92,6 +92,8 @@ pub(crate) struct Channel {
     received: Word32,
     /// Sends that wait, of all members.
     waiting_sends: Word32,
+    /// Sends that have ever begun to wait.
+    arrivals: Word64,
     /// How many slots are left to sends that have been woken. A hint: nothing is lost where it is
     /// one off.
     turns: Word32,
@@ -155,6 +157,7 @@ impl Channel {
                 asleep: SleepCounts::new(),
                 received: Word32::new(0),
                 waiting_sends: Word32::new(0),
+                arrivals: Word64::new(0),
                 turns: Word32::new(0),
                 turns_from: Word64::new(0),
                 stood_back: Word32::new(0),

@@ -185,6 +185,13 @@ impl Members {
             .filter(|member| member.service.lossy)
     }
 
+    /// Whether sends of any other member have waited for longer than those of this one.
+    pub(crate) fn has_waited_longer(&self, member: &Member) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.member.sends.is_before(&member.sends))
+    }
+
     /// The receiver with the lowest cursor of those that hold senders up, if that is lower than
     /// `position`.
     pub(crate) fn slowest_before(&self, position: u64) -> Option<u32> {

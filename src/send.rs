@@ -122,8 +122,8 @@ fn wait(req: Send<'_>, subscriber: &Subscriber) -> Result<bool> {
         let member = &*subscriber.member;
         // The door is everybody's: one user shall not keep all others from waiting there.
         let share = (member.id == DOOR).then_some(MAX_WAITING / 4);
-        let count = |by| subscriber.channel.count_waiting_sends(by);
-        let Some(ticket) = member.sends.join(req.submitter(), share, count)? else {
+        let arrive = || subscriber.channel.waiting_send_arrives();
+        let Some(ticket) = member.sends.join(req.submitter(), share, arrive)? else {
             return Ok(false);
         };
 

@@ -9,7 +9,11 @@
 
 use super::{
     member::MAX_WAITING,
-    rfl::{atomic::Word32, io_uring::Submitter, user::UserId},
+    rfl::{
+        atomic::{Word32, Word64},
+        io_uring::Submitter,
+        user::UserId,
+    },
 };
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
@@ -24,6 +28,9 @@ use kernel::{
 pub(crate) struct SendQueue {
     /// How many; written under the lock of `tickets`.
     len: Word32,
+    /// Which one of all its channel's waiting sends the first of them was, since when some have
+    /// waited all the time; 0 where none does. Written under the same lock.
+    since: Word64,
     /// Taken alone.
     #[pin]
     tickets: SpinLock<Tickets>,
@@ -48,6 +55,7 @@ impl SendQueue {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             len: Word32::new(0),
+            since: Word64::new(0),
             tickets <- new_spinlock!(
                 Tickets {
                     waiting: RBTree::new(),
@@ -63,6 +71,13 @@ impl SendQueue {
     #[inline(always)]
     pub(crate) fn len(&self) -> u32 {
         self.len.load_relaxed()
+    }
+
+    /// Whether any has waited for longer than those of `other`, of the same channel.
+    pub(crate) fn is_before(&self, other: &Self) -> bool {
+        let [mine, others] = [self, other].map(|queue| queue.since.load_relaxed());
+
+        mine != 0 && (others == 0 || mine < others)
     }
 
     /// Whether a send may go; `ticket` is 0 if it has none yet.
@@ -83,13 +98,13 @@ impl SendQueue {
     }
 
     /// Makes a send wait behind all others of its submitter; returns its ticket, not 0, or nothing
-    /// where too many wait, or so many of the caller's user as are its `share`. `count` is told of
-    /// one more. Sleeps.
+    /// where too many wait, or so many of the caller's user as are its `share`. `arrive` counts one
+    /// more, and says which one of all it is. Sleeps.
     pub(crate) fn join(
         &self,
         submitter: Submitter,
         share: Option<u32>,
-        count: impl FnOnce(i32),
+        arrive: impl FnOnce() -> u64,
     ) -> Result<Option<u64>> {
         let room = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
         let user = UserId::current();
@@ -103,10 +118,14 @@ impl SendQueue {
         tickets
             .waiting
             .insert(room.into_node((submitter, ticket), user));
-        self.len.add(1);
         if !tickets.closed {
-            count(1);
+            let number = arrive();
+
+            if self.len() == 0 {
+                self.since.store_relaxed(number);
+            }
         }
+        self.len.add(1);
         Ok(Some(ticket))
     }
 
@@ -119,6 +138,9 @@ impl SendQueue {
             count(-1);
         }
         self.len.add(-1);
+        if self.len() == 0 {
+            self.since.store_relaxed(0);
+        }
         drop(tickets);
         drop(left);
     }

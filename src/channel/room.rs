@@ -112,8 +112,14 @@ impl Channel {
         }
     }
 
-    /// Counts sends that begin or end to wait; to be called while the member counts them, too,
-    /// unless it has left.
+    /// Counts a send that begins to wait, and says which one of all that is; to be called while the
+    /// member counts it, too, unless it has left.
+    pub(crate) fn waiting_send_arrives(&self) -> u64 {
+        self.count_waiting_sends(1);
+        self.arrivals.count()
+    }
+
+    /// Counts sends that begin or end to wait, as above.
     pub(crate) fn count_waiting_sends(&self, by: i32) {
         self.waiting_sends.add(by);
     }
@@ -126,12 +132,12 @@ impl Channel {
 
     /// Whether a waiting send of `member` that has not been woken is to leave what room there is to
     /// those of other members, who have been here before. It will be woken: when one of those has
-    /// gone, or when something has been received, which there is, and somebody to do it.
+    /// gone, or when something has been received, which there is, and somebody to do it. Of two
+    /// members one has been here before, so there is always one that leaves it to nobody.
     pub(crate) fn is_others_turn(&self, member: &Member) -> bool {
         let entries = self.parameters.ring_entries;
-        let do_others_wait = || self.waiting_sends.load_relaxed() > member.sends.len();
 
-        if !do_others_wait() || self.nr_receivers() == 0 {
+        if self.waiting_sends.load_relaxed() <= member.sends.len() || self.nr_receivers() == 0 {
             return false;
         }
         match self.reclaimed_room(entries - 1) {
@@ -144,7 +150,7 @@ impl Channel {
         // Pairs with the barrier in `waiting_send_has_gone()`: who goes has seen this one stand back,
         // or is seen to have gone. litmus: stood-back
         full_barrier();
-        do_others_wait()
+        self.members.lock().has_waited_longer(member)
     }
 
     /// Whether what room there is is left to sends that have waited for it and been woken, and a

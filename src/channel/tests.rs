@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     member::{Rights, Service},
     register::tests::channel,
+    rfl::io_uring::Submitter,
     ring::Record,
     uapi::channel_flags::{BROADCAST, PRIVATE},
 };
@@ -140,14 +141,25 @@ mod suite {
     #[test]
     fn others_come_first_while_there_is_something_to_receive() -> Result {
         let (channel, _door) = channel(1, 0)?;
-        let member = join(&channel, 2, false)?;
+        let (member, other) = (join(&channel, 2, false)?, join(&channel, 3, false)?);
+        let submitter = Submitter::new(1, 1);
+        let wait = |member: &Member| {
+            let arrive = || channel.waiting_send_arrives();
+            member.sends.join(submitter, None, arrive)?.ok_or(ENOSPC)
+        };
 
-        channel.count_waiting_sends(1);
+        let ticket = wait(&other)?;
         assert_eq!(channel.has_waiting_sends(), true);
         assert_eq!(channel.is_others_turn(&member), false);
         assert!(send(&channel, 0));
         assert_eq!(channel.is_others_turn(&member), true);
-        channel.count_waiting_sends(-1);
+        // Nor when it waits, too. But not the other way round.
+        wait(&member)?;
+        assert_eq!(channel.is_others_turn(&member), true);
+        assert_eq!(channel.is_others_turn(&other), false);
+        other
+            .sends
+            .leave(submitter, ticket, |by| channel.count_waiting_sends(by));
         assert_eq!(channel.is_others_turn(&member), false);
         Ok(())
     }

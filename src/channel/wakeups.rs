@@ -43,7 +43,10 @@ impl Channel {
         }
         // What is published and waited for by nobody makes room.
         if self.asleep.any_sender() {
-            self.wake_senders(Whom::Enough);
+            // What nobody will receive is room, of which nobody else tells.
+            let is_lost = target != 0 && !self.is_receiver(target);
+
+            self.wake_senders(if is_lost { Whom::All } else { Whom::Enough });
         }
     }
 

@@ -19,8 +19,8 @@ mod suite {
         let submitter = Submitter::new(1, 1);
 
         assert_eq!(queue.may_go(submitter, 0), true);
-        let first = queue.join(submitter, None, |_| {})?.ok_or(ENOSPC)?;
-        let second = queue.join(submitter, None, |_| {})?.ok_or(ENOSPC)?;
+        let first = queue.join(submitter, None, || 1)?.ok_or(ENOSPC)?;
+        let second = queue.join(submitter, None, || 1)?.ok_or(ENOSPC)?;
 
         assert!(first != 0 && second != 0);
         assert_eq!(queue.len(), 2);
@@ -40,7 +40,7 @@ mod suite {
     fn submitters_do_not_wait_for_one_another() -> Result {
         let queue = queue()?;
         let submitters = [(1, 1), (1, 2), (2, 1)].map(|(ring, task)| Submitter::new(ring, task));
-        let ticket = queue.join(submitters[1], None, |_| {})?.ok_or(ENOSPC)?;
+        let ticket = queue.join(submitters[1], None, || 1)?.ok_or(ENOSPC)?;
 
         assert_eq!(queue.may_go(submitters[0], 0), true);
         assert_eq!(queue.may_go(submitters[1], 0), false);
@@ -55,11 +55,11 @@ mod suite {
         let submitter = Submitter::new(1, 1);
 
         for ticket in 1..=u64::from(MAX_WAITING) {
-            assert_eq!(queue.join(submitter, None, |_| {}), Ok(Some(ticket)));
+            assert_eq!(queue.join(submitter, None, || 1), Ok(Some(ticket)));
         }
-        assert_eq!(queue.join(submitter, None, |_| {}), Ok(None));
+        assert_eq!(queue.join(submitter, None, || 1), Ok(None));
         queue.leave(submitter, 500, |_| {});
-        assert_eq!(queue.join(submitter, None, |_| {})?.is_some(), true);
+        assert_eq!(queue.join(submitter, None, || 1)?.is_some(), true);
         assert_eq!(queue.len(), MAX_WAITING);
         Ok(())
     }
@@ -70,8 +70,12 @@ mod suite {
         let submitter = Submitter::new(1, 1);
         let sum = core::cell::Cell::new(0);
         let count = |by| sum.set(sum.get() + by);
-        let first = queue.join(submitter, None, count)?.ok_or(ENOSPC)?;
-        let second = queue.join(submitter, None, count)?.ok_or(ENOSPC)?;
+        let arrive = || {
+            count(1);
+            1
+        };
+        let first = queue.join(submitter, None, arrive)?.ok_or(ENOSPC)?;
+        let second = queue.join(submitter, None, arrive)?.ok_or(ENOSPC)?;
 
         queue.leave(submitter, first, count);
         assert_eq!(sum.get(), 1);
@@ -79,13 +83,33 @@ mod suite {
         queue.close(count);
         assert_eq!(sum.get(), 0);
         // They wait nevertheless, until they have ended.
-        let third = queue.join(submitter, None, count)?.ok_or(ENOSPC)?;
+        let third = queue.join(submitter, None, arrive)?.ok_or(ENOSPC)?;
 
         assert_eq!(queue.len(), 2);
         for ticket in [second, third] {
             queue.leave(submitter, ticket, count);
         }
         assert_eq!((queue.len(), sum.get()), (0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn who_waits_all_the_time_is_before_others() -> Result {
+        let (first, second) = (queue()?, queue()?);
+        let submitter = Submitter::new(1, 1);
+        let join =
+            |queue: &SendQueue, number| queue.join(submitter, None, || number)?.ok_or(ENOSPC);
+
+        assert!(!first.is_before(&second));
+        let old = join(&first, 1)?;
+        assert!(first.is_before(&second) && !second.is_before(&first));
+        let other = join(&second, 2)?;
+        let new = join(&first, 3)?;
+        first.leave(submitter, old, |_| {});
+        assert!(first.is_before(&second) && !second.is_before(&first));
+        first.leave(submitter, new, |_| {});
+        assert!(second.is_before(&first) && !first.is_before(&second));
+        second.leave(submitter, other, |_| {});
         Ok(())
     }
 }

@@ -303,13 +303,10 @@ fn who_takes_its_own_hands_on() {
 /// has sent is received by nobody.
 #[test]
 fn who_has_stood_back_is_woken() {
-    explore_weak(Preemptions(2), || {
+    explore_weak(Preemptions(1), || {
         let channel = task::channel(Mode::Unicast, 16);
         let (receiver, stopped) = (task::attach(&channel, 2), task::attach(&channel, 3));
-        let (first, second) = (
-            task::attach_sender(&channel, 4),
-            task::attach_sender(&channel, 5),
-        );
+        let [first, second, third] = [4, 5, 6].map(|id| task::attach_sender(&channel, id));
 
         for value in 1..=16 {
             let target = if value < 4 { 2 } else { 3 };
@@ -321,9 +318,39 @@ fn who_has_stood_back_is_woken() {
         for value in 1..4 {
             assert_eq!(Receive::now().run(&receiver), Ok(value));
         }
-        let comes = thread::spawn(move || Send::new(18).waiting().run(&second));
+        let come = [(18, second), (19, third)].map(|(value, sender)| {
+            thread::spawn(move || Send::new(value).to(3).waiting().run(&sender))
+        });
 
         assert_eq!(woken.wake(armed), Ok(()));
+        for sends in come {
+            assert_eq!(sends.join().unwrap(), Ok(()));
+        }
+        drop(stopped);
+    });
+}
+
+/// Nor do two that come at once stand back behind each other.
+#[test]
+fn two_do_not_stand_back() {
+    explore_weak(Preemptions(2), || {
+        let channel = task::channel(Mode::Unicast, 16);
+        let (receiver, stopped) = (task::attach(&channel, 2), task::attach(&channel, 3));
+        let (first, second) = (
+            task::attach_sender(&channel, 4),
+            task::attach_sender(&channel, 5),
+        );
+
+        for value in 1..=16 {
+            let target = if value < 3 { 2 } else { 3 };
+            Send::new(value).to(target).run(&first).unwrap();
+        }
+        let comes = thread::spawn(move || Send::new(17).to(3).waiting().run(&first));
+
+        for value in 1..3 {
+            assert_eq!(Receive::now().run(&receiver), Ok(value));
+        }
+        assert_eq!(Send::new(18).to(3).waiting().run(&second), Ok(()));
         assert_eq!(comes.join().unwrap(), Ok(()));
         drop(stopped);
     });
@@ -349,6 +376,31 @@ fn a_claim_in_vain_is_room() {
         }
         assert_eq!(Send::new(9).waiting().run(&others), Ok(()));
         assert_eq!(fails.join().unwrap(), Err(EFAULT));
+        drop(stopped);
+    });
+}
+
+/// Nor is a slot forgotten whose message is for a receiver that has left meanwhile.
+#[test]
+fn a_message_for_nobody_is_room() {
+    explore_weak(Preemptions(1), || {
+        let channel = task::channel(Mode::Unicast, 8);
+        let (leaves, stopped) = (task::attach(&channel, 2), task::attach(&channel, 3));
+        let (first, others) = (
+            task::attach_sender(&channel, 4),
+            task::attach_sender(&channel, 5),
+        );
+
+        let sends = thread::spawn(move || Send::new(1).to(2).run(&first));
+        while channel.ring().tail() == 0 {
+            thread::yield_now();
+        }
+        leaves.detach();
+        for value in 2..=8 {
+            Send::new(value).to(3).run(&others).unwrap();
+        }
+        assert_eq!(Send::new(9).waiting().run(&others), Ok(()));
+        assert_eq!(sends.join().unwrap(), Ok(()));
         drop(stopped);
     });
 }

@@ -112,6 +112,11 @@ macro_rules! atomic {
                 old
             }
 
+            /// Adds to it, modulo its size; what it was.
+            pub fn fetch_add(&self, by: $value, _: Relaxed) -> $value {
+                self.0.fetch_add(by, Ordering::Relaxed)
+            }
+
             /// Adds to it, modulo its size.
             pub fn add(&self, by: $value, _: Relaxed) {
                 self.0.fetch_add(by, Ordering::Relaxed);
