@@ -24,8 +24,8 @@ const OVERRUN_PART: usize = 64;
 pub(super) enum Whom {
     /// As many as there is room for, when there is enough of it.
     Enough,
-    /// One of them, in any case.
-    One,
+    /// The same, or one of them where any has stood back.
+    Next,
     /// All of them.
     All,
 }
@@ -212,11 +212,7 @@ impl Channel {
         // litmus: room, stood-back
         full_barrier();
         if self.asleep.any_sender() {
-            if !self.stood_back.take() {
-                self.wake_senders(Whom::Enough);
-            } else if self.wake_senders(Whom::One) != 0 {
-                self.stood_back.store_relaxed(1);
-            }
+            self.wake_senders(Whom::Next);
         }
     }
 
@@ -281,14 +277,15 @@ impl Channel {
         });
     }
 
-    /// Wakes senders if there is room for them: how many of those that wait.
+    /// Wakes senders if there is room for them.
     #[cold]
-    pub(super) fn wake_senders(&self, whom: Whom) -> u32 {
+    pub(super) fn wake_senders(&self, whom: Whom) {
         let entries = self.parameters.ring_entries;
         let quarter = (entries / 4).max(1);
         let mut seen = self.ring.room();
         let mut goal = 0;
         let mut woken = 0;
+        let mut chain = false;
 
         // In several goes: we hold a spinlock, and there can be four million.
         loop {
@@ -305,7 +302,7 @@ impl Channel {
                 whom
             };
 
-            if whom == Whom::Enough && room < quarter && room > seen {
+            if whom != Whom::All && room < quarter && room > seen {
                 // There may be more than is seen at once, and nobody else may come for it.
                 seen = room;
                 continue;
@@ -319,11 +316,17 @@ impl Channel {
                 } else if room >= quarter || self.received.load_relaxed() >= quarter {
                     self.received.store_relaxed(0);
                     goal = room;
-                } else if whom == Whom::One {
+                } else if whom == Whom::Next && self.stood_back.take() {
                     goal = 1;
+                    chain = true;
                 }
             }
             let some = members.wake_senders(goal.min(WAKE_STEPS), &self.asleep);
+
+            if chain && some != 0 {
+                // There may be others. Before the lock is free: that one comes here when it has gone.
+                self.stood_back.store_relaxed(1);
+            }
 
             woken += some;
             if some == 0 || woken >= goal {
@@ -341,6 +344,5 @@ impl Channel {
                 .store_relaxed(turns.min(quarter).min(entries - 1));
             self.turns_from.store_relaxed(self.ring.tail());
         }
-        woken
     }
 }
