@@ -184,6 +184,14 @@ impl Results {
 /// [`Results::schema`] of this program.
 pub const SCHEMA: u32 = 3;
 
+/// What it is called, with the name of the run where several are compared.
+fn of_run(from: &Option<String>, what: &str) -> String {
+    match from {
+        Some(from) => format!("{from}: {what}"),
+        None => what.to_owned(),
+    }
+}
+
 /// What was measured: who did what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
@@ -219,10 +227,7 @@ impl Case {
 
     /// Transport and by which run.
     pub fn line(&self) -> String {
-        match &self.from {
-            Some(from) => format!("{from}: {}", self.transport.name()),
-            None => self.transport.name().to_owned(),
-        }
+        of_run(&self.from, self.transport.name())
     }
 
     /// The same, and set-up of rings.
@@ -264,6 +269,11 @@ pub struct Alone {
 }
 
 impl Alone {
+    /// Which, and by which run.
+    pub fn line(&self) -> String {
+        of_run(&self.from, &self.what)
+    }
+
     fn is_as(&self, other: &Self) -> bool {
         (&self.what, self.batch, &self.setup, &self.from)
             == (&other.what, other.batch, &other.setup, &other.from)

@@ -148,10 +148,7 @@ impl Results {
 
         for part in &self.parts {
             table.rows.push(vec![
-                match &part.from {
-                    Some(from) => format!("{from}: {}", part.what),
-                    None => part.what.clone(),
-                },
+                part.line(),
                 part.setup.clone(),
                 part.batch.to_string(),
                 with_spread(format!("{:.0}", part.time.median), &part.time),

@@ -18,8 +18,9 @@ pub struct Batch {
     /// The first is under way since the last time: it had found nothing, and
     /// the others then did.
     waiting: bool,
-    /// What was found in any order, to be put in that of the messages' numbers.
-    unordered: Option<Vec<(u64, usize, usize)>>,
+    /// What was found in any order, to be put in that of the messages' numbers. Empty when
+    /// the kernel gets the buffers again.
+    unordered: Option<Vec<&'static [u8]>>,
 }
 
 impl Batch {
@@ -83,13 +84,13 @@ impl Batch {
                 }
                 let len = result(done.result())?;
                 ensure!(len <= self.size, "{len} bytes in a buffer of {}", self.size);
-                // SAFETY: the request's part of the buffer is that long, and the
-                // kernel has done with it.
+                // SAFETY: the request's part of the buffer, which is never given back, is
+                // that long, and the kernel has done with it.
                 let message =
                     unsafe { std::slice::from_raw_parts(self.buffer.add(index * self.size), len) };
                 match &mut self.unordered {
                     None => sink.take(message),
-                    Some(all) => all.push((payload::number(message), index, len)),
+                    Some(all) => all.push(message),
                 }
                 found += 1;
             }
@@ -98,13 +99,8 @@ impl Batch {
             }
         }
         if let Some(all) = &mut self.unordered {
-            all.sort_unstable();
-            for (_, index, len) in all.drain(..) {
-                // SAFETY: as above, and no request is under way.
-                sink.take(unsafe {
-                    std::slice::from_raw_parts(self.buffer.add(index * self.size), len)
-                });
-            }
+            all.sort_unstable_by_key(|message| payload::number(message));
+            all.drain(..).for_each(|message| sink.take(message));
         }
         Ok(found)
     }

@@ -12,6 +12,7 @@ use crate::{
         wait_queue::{events, PollRequest, Waiter},
     },
     ring::Ring,
+    subscriber::Subscriber,
     task::{self, Receive, Send},
     tests::{assert_same, explore, explore_weak, record, wait_for_room},
 };
@@ -21,6 +22,7 @@ use checker::{
     SIZES,
 };
 use kernel::prelude::*;
+use std::sync::Arc;
 
 /// A receive that waits gets the message that comes meanwhile.
 #[test]
@@ -299,19 +301,43 @@ fn who_takes_its_own_hands_on() {
     });
 }
 
+/// A full ring of 16: so many messages, from 1 on, for the first receiver, and the others for the
+/// second, which receives nothing. And senders.
+fn held_by_the_stopped<const SENDERS: usize>(
+    mine: u8,
+) -> ([Arc<Subscriber>; 2], [Arc<Subscriber>; SENDERS]) {
+    let channel = task::channel(Mode::Unicast, 16);
+    let receivers = [2, 3].map(|id| task::attach(&channel, id));
+    let senders = core::array::from_fn(|index| task::attach_sender(&channel, 4 + index as u32));
+
+    for value in 1..=16 {
+        let target = if value <= mine { 2 } else { 3 };
+        Send::new(value).to(target).run(&senders[0]).unwrap();
+    }
+    (receivers, senders)
+}
+
+/// Until another thread has claimed the first slot.
+fn wait_for_a_claim(channel: &Channel) {
+    while channel.ring().tail() == 0 {
+        thread::yield_now();
+    }
+}
+
+/// Fills a ring of 8 behind its first slot with messages for `target`, and waits for that slot.
+fn fill_behind_a_claim(sender: &Subscriber, target: u32) {
+    for value in 2..=8 {
+        Send::new(value).to(target).run(sender).unwrap();
+    }
+    assert_eq!(Send::new(9).waiting().run(sender), Ok(()));
+}
+
 /// Who stands back behind a send that has been woken is woken when that has gone, although what it
 /// has sent is received by nobody.
 #[test]
 fn who_has_stood_back_is_woken() {
     explore_weak(Preemptions(1), || {
-        let channel = task::channel(Mode::Unicast, 16);
-        let (receiver, stopped) = (task::attach(&channel, 2), task::attach(&channel, 3));
-        let [first, second, third] = [4, 5, 6].map(|id| task::attach_sender(&channel, id));
-
-        for value in 1..=16 {
-            let target = if value < 4 { 2 } else { 3 };
-            Send::new(value).to(target).run(&first).unwrap();
-        }
+        let ([receiver, stopped], [first, second, third]) = held_by_the_stopped(3);
         let woken = Send::new(17).to(3).waiting().start(&first).unwrap();
         let armed = woken.arm();
         // All that is received ever; less than a quarter of the ring.
@@ -334,17 +360,7 @@ fn who_has_stood_back_is_woken() {
 #[test]
 fn two_do_not_stand_back() {
     explore_weak(Preemptions(2), || {
-        let channel = task::channel(Mode::Unicast, 16);
-        let (receiver, stopped) = (task::attach(&channel, 2), task::attach(&channel, 3));
-        let (first, second) = (
-            task::attach_sender(&channel, 4),
-            task::attach_sender(&channel, 5),
-        );
-
-        for value in 1..=16 {
-            let target = if value < 3 { 2 } else { 3 };
-            Send::new(value).to(target).run(&first).unwrap();
-        }
+        let ([receiver, stopped], [first, second]) = held_by_the_stopped(2);
         let comes = thread::spawn(move || Send::new(17).to(3).waiting().run(&first));
 
         for value in 1..3 {
@@ -368,13 +384,8 @@ fn a_claim_in_vain_is_room() {
         );
 
         let fails = thread::spawn(move || Send::new(1).losing_memory().run(&first));
-        while channel.ring().tail() == 0 {
-            thread::yield_now();
-        }
-        for value in 2..=8 {
-            Send::new(value).to(2).run(&others).unwrap();
-        }
-        assert_eq!(Send::new(9).waiting().run(&others), Ok(()));
+        wait_for_a_claim(&channel);
+        fill_behind_a_claim(&others, 2);
         assert_eq!(fails.join().unwrap(), Err(EFAULT));
         drop(stopped);
     });
@@ -392,14 +403,9 @@ fn a_message_for_nobody_is_room() {
         );
 
         let sends = thread::spawn(move || Send::new(1).to(2).run(&first));
-        while channel.ring().tail() == 0 {
-            thread::yield_now();
-        }
+        wait_for_a_claim(&channel);
         leaves.detach();
-        for value in 2..=8 {
-            Send::new(value).to(3).run(&others).unwrap();
-        }
-        assert_eq!(Send::new(9).waiting().run(&others), Ok(()));
+        fill_behind_a_claim(&others, 3);
         assert_eq!(sends.join().unwrap(), Ok(()));
         drop(stopped);
     });
